@@ -1,0 +1,1 @@
+//! `x64!` and `templates!`: a thin shell around `jit_asm`.

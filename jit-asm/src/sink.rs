@@ -1,0 +1,57 @@
+//! What a template can be emitted into.
+//!
+//! The macro expands to calls of these few methods, so a template goes into a `Vec<u8>` as well as into
+//! an assembler with labels. A piece arrives with its length in its type: one capacity check, one copy of
+//! a fixed size, then stores at constant offsets into the array that is returned.
+
+use crate::template::Template;
+
+/// Something that takes code.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` takes no code",
+    note = "emit into a `Vec<u8>`, or into `jit_runtime`'s `Assembler` when the template has labels"
+)]
+pub trait Sink {
+    /// Append `bytes` and return the place where they stand, for the holes to be filled.
+    fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N];
+
+    /// Told after a template is complete. A sink that makes listings keeps it with its place, which is
+    /// `template.bytes.len()` bytes before the end.
+    #[inline(always)]
+    fn note_template(&mut self, template: &'static Template) {
+        let _ = template;
+    }
+
+    /// Itself: lets a macro borrow an expression that is a sink or a `&mut` to one.
+    #[inline(always)]
+    fn as_sink(&mut self) -> &mut Self {
+        self
+    }
+}
+
+/// A sink that can link a 32-bit distance to a target of type `T`: a label, or a function.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot link a `{T}`",
+    note = "labels and functions want a sink that knows them, such as `jit_runtime`'s `Assembler`; a `Vec<u8>` takes templates without"
+)]
+pub trait LinkSink<T>: Sink {
+    /// Make the 32-bit field that was just emitted reach `target`. The field holds zero.
+    fn link_rel32(&mut self, field: Field, target: T);
+}
+
+/// A 32-bit field of the code just emitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// Bytes from the start of the field to the end of what has been emitted.
+    pub back: u32,
+    /// Bytes from the end of the field to the end of its instruction, from where the distance counts.
+    pub tail: u32,
+}
+
+impl Sink for Vec<u8> {
+    #[inline(always)]
+    fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N] {
+        self.extend_from_slice(bytes);
+        self.last_chunk_mut().expect("N bytes were just appended")
+    }
+}

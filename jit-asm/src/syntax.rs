@@ -1,0 +1,1 @@
+//! Statements out of proc-macro2 tokens.

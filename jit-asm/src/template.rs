@@ -1,0 +1,179 @@
+//! What a finished template is: the contract between the macro that makes it and whoever emits it.
+//!
+//! A [`Template`] is bytes that were known when Rust compiled, and a description of the [`Hole`]s in
+//! them. Emission itself never reads the description: the macro expands to one copy and one store per
+//! hole at constant offsets. Listings, checks and the operand-stack cache read it.
+
+use crate::reg::RegSet;
+use core::fmt;
+
+/// A run of instructions whose bytes are known apart from their holes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Template {
+    /// The name it was given in `templates!`, or the empty string.
+    pub name: &'static str,
+    /// The bytes, with zeros where a hole is filled at emission.
+    pub bytes: &'static [u8],
+    /// The holes, in the order of their places.
+    pub holes: &'static [Hole],
+    /// One entry an instruction, in order: where it starts and how it reads.
+    pub lines: &'static [Line],
+    /// What running it does to registers, flags, memory and the stack.
+    pub effects: Effects,
+}
+
+/// One instruction of a template.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// Offset of its first byte in the template.
+    pub at: u16,
+    /// Its text in Intel syntax, holes in braces.
+    pub text: &'static str,
+}
+
+/// A place in a template that is filled when it is emitted. Analogous to a relocation record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hole {
+    /// Offset in the template of the first byte of the field; for a register, of the instruction.
+    pub at: u16,
+    /// What is patched.
+    pub kind: HoleKind,
+    /// The name between the braces, or the text of the expression.
+    pub name: &'static str,
+}
+
+/// What a hole patches. Closed: a new kind is a decision.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HoleKind {
+    /// An immediate of 1, 2, 4 or 8 bytes, little-endian.
+    Imm(u8),
+    /// A displacement of 1 or 4 bytes, signed.
+    Disp(u8),
+    /// A 32-bit distance from the end of the instruction to a label or function; `tail` bytes of the
+    /// instruction follow the field.
+    Rel32 {
+        /// Bytes between the end of the field and the end of the instruction.
+        tail: u8,
+    },
+    /// A register number, in up to two places.
+    Reg(RegField),
+}
+
+/// Where the four bits of a register number go: three into ModRM, SIB or the opcode, one into REX.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RegField {
+    /// Offset in the template of the byte that takes bits 0 to 2.
+    pub low_at: u16,
+    /// How far they are shifted: 0 (rm, base, opcode) or 3 (reg, index).
+    pub low_shift: u8,
+    /// Offset in the template of the REX prefix, which takes bit 3.
+    pub rex_at: u16,
+    /// Its place there: 0 for B, 1 for X, 2 for R.
+    pub rex_bit: u8,
+    /// Whether the instruction reads the register.
+    pub reads: bool,
+    /// Whether it writes the register.
+    pub writes: bool,
+}
+
+/// What running a template does, as far as its bytes tell. Registers chosen at emission are not in the
+/// sets: they are in the [`RegField`]s of the holes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Effects {
+    /// Registers whose value on entry can matter.
+    pub reads: RegSet,
+    /// Registers that may be changed.
+    pub writes: RegSet,
+    /// Flags whose value on entry can matter.
+    pub reads_flags: Flags,
+    /// Flags that may be changed: written, cleared or left undefined.
+    pub writes_flags: Flags,
+    /// Whether memory is read (the stack included).
+    pub reads_memory: bool,
+    /// Whether memory is written (the stack included).
+    pub writes_memory: bool,
+    /// How the stack pointer moves from the first instruction to the end.
+    pub stack: StackMove,
+    /// Whether it contains a call: the callee's own effects are not in the sets.
+    pub calls: bool,
+    /// Whether it contains a jump, conditional or not, or a return.
+    pub jumps: bool,
+    /// Whether an instruction of it can fault by its operand's value (division) or on purpose.
+    pub traps: bool,
+}
+
+impl Effects {
+    /// Nothing at all.
+    pub const NONE: Effects = Effects {
+        reads: RegSet::EMPTY,
+        writes: RegSet::EMPTY,
+        reads_flags: Flags::NONE,
+        writes_flags: Flags::NONE,
+        reads_memory: false,
+        writes_memory: false,
+        stack: StackMove::By(0),
+        calls: false,
+        jumps: false,
+        traps: false,
+    };
+}
+
+/// How a template moves the stack pointer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StackMove {
+    /// By this many bytes; a push is -8.
+    By(i32),
+    /// By an amount that its bytes do not tell (`leave`, `mov rsp, rax`, a jump past a push).
+    Unknown,
+}
+
+/// A set of the six status flags.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// None of them.
+    pub const NONE: Flags = Flags(0);
+    /// Overflow.
+    pub const O: Flags = Flags(1);
+    /// Sign.
+    pub const S: Flags = Flags(2);
+    /// Zero.
+    pub const Z: Flags = Flags(4);
+    /// Auxiliary carry.
+    pub const A: Flags = Flags(8);
+    /// Parity.
+    pub const P: Flags = Flags(16);
+    /// Carry.
+    pub const C: Flags = Flags(32);
+
+    /// What is in either.
+    #[must_use]
+    pub const fn union(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// What is here and not in `other`.
+    #[must_use]
+    pub const fn difference(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
+
+    /// Whether nothing is.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// The letters of the manual, `oszapc`, of those in the set.
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (bit, letter) in "oszapc".chars().enumerate() {
+            if self.0 >> bit & 1 != 0 {
+                write!(f, "{letter}")?;
+            }
+        }
+        Ok(())
+    }
+}

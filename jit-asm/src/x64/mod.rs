@@ -1,0 +1,6 @@
+//! x86-64: operands, the instruction table, form selection, the encoder, effects and listings.
+//!
+//! Data goes one way: operands and a mnemonic are matched against the table by [`select`], which gives a
+//! form or the near misses; [`encode`] lays the form out and says where its fields stand.
+
+pub mod operand;

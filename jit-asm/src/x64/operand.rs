@@ -1,0 +1,135 @@
+//! What stands between the commas of an instruction, holes included.
+//!
+//! An operand says everything that decides the form and the layout, and nothing else: of a hole its
+//! class or width is known, never its value. The syntax makes these; `select` and `encode` read them.
+
+use crate::reg::Gpr;
+
+/// One operand of one instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Operand {
+    /// A register named in the text.
+    Reg(Reg),
+    /// `{r: r64}`: any general register, chosen at emission and used at this class.
+    RegHole(RegClass),
+    /// A memory operand.
+    Mem(Mem),
+    /// An immediate.
+    Imm(Imm),
+    /// The target of a jump or call: a label of the template, or a hole for a label or function.
+    Target(Distance),
+}
+
+/// How a general register is used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum RegClass {
+    /// al .. r15b, with spl, bpl, sil and dil.
+    R8,
+    /// ah, ch, dh, bh: bits 8 to 15 of registers 0 to 3. Cannot stand in an instruction with a REX prefix.
+    R8High,
+    /// ax .. r15w.
+    R16,
+    /// eax .. r15d. A write clears the upper half.
+    R32,
+    /// rax .. r15.
+    R64,
+}
+
+/// A general register at a width. For [`RegClass::R8High`] `gpr` is the register of which it is a part.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Reg {
+    /// Which.
+    pub gpr: Gpr,
+    /// At which width.
+    pub class: RegClass,
+}
+
+/// The width of an operand in memory or of an immediate.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Width {
+    /// `byte`, 8 bits.
+    B8,
+    /// `word`, 16 bits.
+    B16,
+    /// `dword`, 32 bits.
+    B32,
+    /// `qword`, 64 bits.
+    B64,
+}
+
+/// A memory operand.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Mem {
+    /// `byte`, `word`, `dword` or `qword` in front of the bracket; `None` leaves it to the other operand.
+    pub width: Option<Width>,
+    /// What the address starts from.
+    pub base: Base,
+    /// A scaled register added to it.
+    pub index: Option<(Index, Scale)>,
+    /// A constant added to it.
+    pub disp: Disp,
+}
+
+/// What an address starts from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Base {
+    /// Nothing: an absolute 32-bit address, sign-extended.
+    None,
+    /// A 64-bit register.
+    Reg(Gpr),
+    /// `{r: r64}`.
+    Hole,
+    /// `rip`: the address of the next instruction.
+    Rip,
+    /// `[{l}]` or `[label]`: rip-relative, the displacement is linked. Excludes index and displacement.
+    Target,
+}
+
+/// A register to be scaled.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Index {
+    /// A 64-bit register other than rsp.
+    Reg(Gpr),
+    /// `{r: r64}` where an index stands; never rsp by its type.
+    Hole,
+}
+
+/// What an index is multiplied by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)] // the variants are the factors
+pub enum Scale {
+    X1,
+    X2,
+    X4,
+    X8,
+}
+
+/// The constant part of an address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Disp {
+    /// Known: the shortest form that holds it is chosen; 0 stands for none.
+    Literal(i32),
+    /// `{d: i8}`, or a constant expression forced to 8 bits.
+    Hole8,
+    /// `{d}`, or a constant expression.
+    Hole32,
+}
+
+/// An immediate.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Imm {
+    /// Known. Fits a field of w bits when it is from -2^(w-1) to 2^w - 1 and the instruction uses it at w
+    /// bits, and from -2^(w-1) to 2^(w-1) - 1 when the instruction sign-extends it further.
+    Literal(i128),
+    /// A value that comes later. `None`: as wide as the widest form of the instruction has it.
+    Hole(Option<Width>),
+}
+
+/// How far a jump or call target may be.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Distance {
+    /// Eight bits: a label of the same template that was found to be near.
+    Short,
+    /// Thirty-two bits.
+    Near,
+}

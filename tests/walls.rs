@@ -1,0 +1,169 @@
+//! The walls of `ARCHITECTURE.md` as a table: who may name whom, crate to crate and module to module.
+//!
+//! A new edge is a reviewed line here. The check is of text, so it cannot be fooled by what compiles:
+//! dependencies as the manifests write them, and `crate::module` paths in the sources.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each crate and the crates of this workspace that its `[dependencies]` may name.
+const CRATES: &[(&str, &[&str])] = &[
+    ("jit-asm", &[]),
+    ("jit-asm-macros", &["jit-asm"]),
+    ("jit-runtime", &["jit-asm", "jit-asm-macros"]),
+    ("jit-vm", &["jit-runtime"]),
+];
+
+/// Each module of `jit-runtime` and the modules it may name.
+const RUNTIME: &[(&str, &[&str])] = &[
+    ("memory", &[]),
+    ("registers", &[]),
+    ("stitch", &["memory"]),
+    ("frame", &["stitch"]),
+    ("transition", &["memory", "stitch", "frame"]),
+    ("deopt", &["stitch", "frame"]),
+    ("tier", &["memory", "deopt", "transition"]),
+    ("observe", &["memory", "stitch", "deopt"]),
+];
+
+/// Each module of `jit-asm`, and of its `x64`, and what it may name.
+const ASM: &[(&str, &[&str])] = &[
+    ("reg", &[]),
+    ("template", &["reg"]),
+    ("sink", &["template"]),
+    ("x64", &["reg", "template"]),
+    ("syntax", &["reg", "template", "x64"]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Rust files of a module: `name.rs`, and everything under `name/`.
+fn files_of(src: &Path, module: &str) -> Vec<PathBuf> {
+    let mut found = vec![];
+    let file = src.join(format!("{module}.rs"));
+    if file.is_file() {
+        found.push(file);
+    }
+    let mut rooms = vec![src.join(module)];
+    while let Some(room) = rooms.pop() {
+        let Ok(entries) = fs::read_dir(&room) else { continue };
+        for entry in entries {
+            let path = entry.expect("a readable directory").path();
+            if path.is_dir() {
+                rooms.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// The modules that `text` names as `crate::module`, also inside `use crate::{a::B, c}`.
+fn named_modules(text: &str) -> BTreeSet<String> {
+    let word = |s: &str| s.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut names = BTreeSet::new();
+    for (at, _) in text.match_indices("crate::") {
+        // `$crate` and `other_crate::` are other things.
+        if text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &text[at + "crate::".len()..];
+        if !rest.starts_with('{') {
+            names.insert(word(rest));
+            continue;
+        }
+        let mut depth = 0;
+        let mut fresh = true;
+        for (i, c) in rest.char_indices() {
+            match c {
+                '{' => {
+                    depth += 1;
+                    fresh = depth == 1;
+                    continue;
+                }
+                '}' => depth -= 1,
+                ',' => {
+                    fresh = depth == 1;
+                    continue;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+            if fresh && !c.is_whitespace() {
+                names.insert(word(&rest[i..]));
+                fresh = false;
+            }
+        }
+    }
+    names
+}
+
+/// Code only: what follows `//` on a line is prose, and may link wherever it likes.
+fn code(text: &str) -> String {
+    text.lines().map(|l| l.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
+fn broken(src: &Path, table: &[(&str, &[&str])]) -> Vec<String> {
+    let rooms: BTreeSet<&str> = table.iter().map(|(m, _)| *m).collect();
+    let mut found = vec![];
+    for (module, may) in table {
+        for file in files_of(src, module) {
+            let text = fs::read_to_string(&file).expect("a readable source");
+            for named in named_modules(&code(&text)) {
+                if rooms.contains(named.as_str()) && named != *module && !may.contains(&named.as_str()) {
+                    found.push(format!("{} names `{named}`; {module} may name {may:?}", file.display()));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_crate_names_one_above_it() {
+    for (name, may) in CRATES {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).expect("a manifest");
+        let dependencies =
+            manifest.split("\n[").find(|section| section.starts_with("dependencies]")).unwrap_or("");
+        for (other, _) in CRATES {
+            let named = dependencies.lines().any(|l| l.split(['.', ' ', '=']).next() == Some(other));
+            assert!(!named || may.contains(other), "{name} depends on {other}; it may on {may:?}");
+        }
+    }
+}
+
+#[test]
+fn modules_keep_their_walls() {
+    let mut found = broken(&root().join("jit-runtime/src"), RUNTIME);
+    found.extend(broken(&root().join("jit-asm/src"), ASM));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Every module stands in the table: one that does not would have no walls at all.
+#[test]
+fn every_module_has_walls() {
+    for (src, table) in [("jit-runtime/src", RUNTIME), ("jit-asm/src", ASM)] {
+        for entry in fs::read_dir(root().join(src)).expect("sources") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            assert!(
+                name == "lib" || table.iter().any(|(m, _)| *m == name),
+                "{} is in no table of walls",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_check_sees_paths_and_groups() {
+    let text = "use crate::a::B;\nuse crate::{c::{D, E}, f};\nlet x = crate::g::h(); $crate::i; my_crate::j";
+    let seen: Vec<String> = named_modules(text).into_iter().collect();
+    assert_eq!(seen, ["a", "c", "f", "g", "i"]);
+}
