@@ -1,1 +1,4 @@
 //! The runtime of a template JIT.
+pub mod deopt;
+pub mod registers;
+pub mod tier;

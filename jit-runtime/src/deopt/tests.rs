@@ -1,0 +1,74 @@
+//! Frame maps: what is written reads back, and rebuilding puts every word where it belongs.
+
+use super::map::{FrameMaps, FrameMemory, FrameState, Source, WordAt};
+use arbtest::arbitrary::{Result, Unstructured};
+use jit_asm::Gpr;
+use std::collections::BTreeMap;
+
+fn any_state(u: &mut Unstructured<'_>) -> Result<FrameState> {
+    let words = (0..u.int_in_range(0..=6)?)
+        .map(|_| {
+            let at = WordAt { slot: u.int_in_range(0..=300)?, word: u.int_in_range(0..=1)? };
+            let source = match u.int_in_range(0..=2)? {
+                0 => Source::Register(*u.choose(&Gpr::ALL)?),
+                1 => Source::Constant(u.arbitrary()?),
+                _ => Source::Slot(u.int_in_range(0..=300)?),
+            };
+            Ok((at, source))
+        })
+        .collect::<Result<_>>()?;
+    Ok(FrameState { pc: u.arbitrary()?, depth: u.int_in_range(0..=1000)?, words })
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    arbtest::arbtest(|u| {
+        let states: Vec<_> = (0..u.int_in_range(1..=8)?).map(|_| any_state(u)).collect::<Result<_>>()?;
+        let mut maps = FrameMaps::new();
+        let entries: Vec<_> =
+            states.iter().map(|s| maps.write(s.pc, s.depth, s.words.iter().copied())).collect();
+        for (n, &entry) in entries.iter().enumerate().rev() {
+            maps.place(entry, 10 * n as u32);
+        }
+        maps.finish();
+        for (n, state) in states.iter().enumerate() {
+            assert_eq!(maps.read(10 * n as u32).as_ref(), Some(state));
+            assert_eq!(maps.read(10 * n as u32 + 1), None, "between two safepoints there is no state");
+        }
+        Ok(())
+    })
+    .budget_ms(500);
+}
+
+#[derive(Default)]
+struct Memory(BTreeMap<WordAt, u64>);
+
+impl FrameMemory for Memory {
+    fn read(&self, at: WordAt) -> u64 {
+        self.0.get(&at).copied().unwrap_or(u64::from(at.slot) * 10 + u64::from(at.word))
+    }
+    fn write(&mut self, at: WordAt, value: u64) {
+        self.0.insert(at, value);
+    }
+}
+
+/// Two slots that are copies of each other are exchanged, not made equal.
+#[test]
+fn rebuilding_reads_everything_before_it_writes() {
+    let at = |slot, word| WordAt { slot, word };
+    let state = FrameState {
+        pc: 7,
+        depth: 2,
+        words: vec![
+            (at(3, 0), Source::Slot(4)),
+            (at(4, 0), Source::Slot(3)),
+            (at(4, 1), Source::Constant(1)),
+            (at(5, 0), Source::Register(Gpr::R9)),
+        ],
+    };
+    let mut memory = Memory::default();
+    state.rebuild(|r| 1000 + u64::from(r.number()), &mut memory);
+    let words: Vec<_> = [at(3, 0), at(3, 1), at(4, 0), at(4, 1), at(5, 0)].map(|w| memory.read(w)).into();
+    assert_eq!(words, [40, 31, 30, 1, 1009]);
+    assert_eq!(state.to_string(), "pc 7 depth 2: 3.0=slot 4 4.0=slot 3 4.1=#1 5.0=r9");
+}

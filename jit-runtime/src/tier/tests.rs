@@ -1,0 +1,66 @@
+//! The policy as a table, and sweeps over made-up addresses.
+
+use super::policy::{History, Thresholds, Tier, next};
+use super::{CodeMap, EntryTable, Retired};
+use std::rc::Rc;
+
+#[test]
+fn the_policy_is_a_table() {
+    use Tier::{Interpreted, Plain, Speculative};
+    let limits = Thresholds { calls: 1000, failures: 3 };
+    let table = [
+        // tier, calls, failures, refused -> next
+        (Interpreted, 0, 0, false, None),
+        (Interpreted, 999, 0, false, None),
+        (Interpreted, 1000, 0, false, Some(Speculative)),
+        (Interpreted, 1000, 3, false, Some(Plain)),
+        (Interpreted, 1000, 0, true, None),
+        (Speculative, 1000, 2, false, None),
+        (Speculative, 1000, 3, false, Some(Plain)),
+        (Speculative, 1000, 3, true, None),
+        (Plain, 5000, 9, false, None),
+    ];
+    for (tier, calls, failures, refused, want) in table {
+        let history = History { tier, calls, failures, refused };
+        assert_eq!(next(&history, &limits), want, "{history:?}");
+    }
+    let never = Thresholds { calls: 0, failures: 0 };
+    assert_eq!(next(&History::default(), &never), Some(Plain), "no failures allowed means no speculation");
+}
+
+#[test]
+fn an_entry_stays_where_it_is_and_changes_what_it_says() {
+    let table = EntryTable::new(3, |n| 100 + n);
+    let address = table.address();
+    table.set(1, 7);
+    assert_eq!((table.get(0), table.get(1), table.get(2)), (100, 7, 102));
+    assert_eq!(table.address(), address);
+}
+
+#[test]
+fn a_return_address_lies_behind_the_start_and_up_to_the_end() {
+    let mut map = CodeMap::new();
+    map.insert(100, 10, 'a');
+    map.insert(110, 5, 'b');
+    let found = |address| map.at_return(address).map(|(_, &c)| c);
+    assert_eq!(
+        [99, 100, 101, 110, 111, 115, 116].map(found),
+        [None, None, Some('a'), Some('a'), Some('b'), Some('b'), None]
+    );
+}
+
+#[test]
+fn retired_code_lives_as_long_as_a_frame_is_in_it() {
+    let mut map = CodeMap::new();
+    let pieces = [Rc::new(()), Rc::new(())];
+    map.insert(100, 10, pieces[0].clone());
+    map.insert(200, 10, pieces[1].clone());
+    assert_eq!(map.sweep([105].into_iter()), Retired { freed: 0, in_use: 0 });
+    map.retire(100);
+    map.retire(100);
+    assert_eq!(map.retired(), 1);
+    assert_eq!(map.sweep([300, 105, 7].into_iter()), Retired { freed: 0, in_use: 1 });
+    assert_eq!(map.at_return(105).map(|(start, _)| start), Some(100), "its frames still find it");
+    assert_eq!(map.sweep([205].into_iter()), Retired { freed: 1, in_use: 0 });
+    assert_eq!((Rc::strong_count(&pieces[0]), Rc::strong_count(&pieces[1])), (1, 2));
+}
