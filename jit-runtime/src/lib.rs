@@ -1,4 +1,6 @@
 //! The runtime of a template JIT.
+
 pub mod deopt;
+pub mod memory;
 pub mod registers;
 pub mod tier;

@@ -1,0 +1,437 @@
+//! Regions, the rooms in them, and the one door through which their bytes change.
+
+use super::MemoryError;
+use super::pages::{self, Mapping, Pages, Strategy};
+use super::rooms::{GRANULE, Rooms};
+use core::any::Any;
+use core::fmt;
+use core::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What stands for a region as long as it is mapped: dropped just before it is unmapped.
+pub type RegionGuard = Box<dyn Any + Send>;
+
+/// Told of a region: its address and its bytes.
+type RegionHook = Box<dyn FnMut(usize, usize) -> RegionGuard + Send>;
+
+/// How a heap takes memory from the host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeapOptions {
+    /// How W^X is kept.
+    pub strategy: Strategy,
+    /// Bytes of address space in a region, rounded up to pages. Code in one region reaches all of it by
+    /// rel32. What is reserved costs nothing; 16 MiB unless said otherwise.
+    pub region_size: usize,
+    /// Bytes that are made accessible and poisoned at a time, rounded up to pages; 64 KiB unless said
+    /// otherwise.
+    pub step: usize,
+}
+
+impl HeapOptions {
+    /// The defaults under a strategy.
+    #[must_use]
+    pub const fn new(strategy: Strategy) -> HeapOptions {
+        HeapOptions { strategy, region_size: 16 << 20, step: 64 << 10 }
+    }
+}
+
+/// Bytes of a heap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct HeapStats {
+    /// Address space of its regions.
+    pub reserved: usize,
+    /// Of that, made accessible so far: what counts as memory.
+    pub mapped: usize,
+    /// Given out as spaces and blocks, rounded up to granules of 16.
+    pub used: usize,
+    /// Not given out: `reserved - used`.
+    pub free: usize,
+    /// How many regions there are.
+    pub regions: usize,
+}
+
+/// The longest piece of code: a rel32 displacement crosses it either way.
+const LONGEST: usize = 1 << 30;
+
+/// A heap of code memory; a handle to it. Handles may be used from any thread.
+#[derive(Clone)]
+pub struct CodeHeap {
+    shared: Arc<Mutex<Heap>>,
+}
+
+impl CodeHeap {
+    /// An empty heap with the default sizes.
+    ///
+    /// # Errors
+    /// [`MemoryError::Unsupported`] where the strategy, or all of this, does not exist.
+    pub fn new(strategy: Strategy) -> Result<CodeHeap, MemoryError> {
+        CodeHeap::with(HeapOptions::new(strategy))
+    }
+
+    /// An empty heap. Nothing is mapped before the first space is placed.
+    ///
+    /// # Errors
+    /// As [`CodeHeap::new`].
+    pub fn with(options: HeapOptions) -> Result<CodeHeap, MemoryError> {
+        Ok(CodeHeap::over(pages::open(options.strategy)?, options))
+    }
+
+    /// An empty heap under the best strategy that the host allows: the dual mapping, else the flip. It is
+    /// found out by trying, here and once.
+    ///
+    /// # Errors
+    /// Why neither works.
+    pub fn probe() -> Result<CodeHeap, MemoryError> {
+        CodeHeap::new(pages::probe()?)
+    }
+
+    /// A heap over pages of the caller's own.
+    #[must_use]
+    pub fn over(pages: Box<dyn Pages>, options: HeapOptions) -> CodeHeap {
+        let heap = Heap { pages, options, regions: vec![], hooks: vec![], next_id: 0 };
+        CodeHeap { shared: Arc::new(Mutex::new(heap)) }
+    }
+
+    /// Which strategy keeps W^X.
+    #[must_use]
+    pub fn strategy(&self) -> Strategy {
+        self.lock().options.strategy
+    }
+
+    /// Room for `len` bytes of code, 16-aligned, at an address that is known from now on. It holds
+    /// [`POISON`](super::POISON); dropping it gives the room back.
+    ///
+    /// # Errors
+    /// The host's refusal of more memory, or a `len` that no region can hold.
+    pub fn place(&self, len: usize) -> Result<Space, MemoryError> {
+        let (place, region) = self.lock().place(len)?;
+        Ok(Space { room: Room { heap: self.clone(), place }, region, len })
+    }
+
+    /// Put code into its space and make it executable. The rest of the space stays poison.
+    ///
+    /// Under [`Strategy::ProtectFlip`] no other thread may be running code of this heap meanwhile: it
+    /// could be in a page that is being written.
+    ///
+    /// # Errors
+    /// [`MemoryError::DoesNotFit`], [`MemoryError::OtherHeap`] or the host's refusal. The space is given
+    /// back then.
+    pub fn publish(&self, space: Space, code: &[u8]) -> Result<Block, MemoryError> {
+        if !Arc::ptr_eq(&self.shared, &space.room.heap.shared) {
+            return Err(MemoryError::OtherHeap);
+        }
+        if code.len() > space.len {
+            return Err(MemoryError::DoesNotFit { code: code.len(), space: space.len });
+        }
+        let Place { id, range, address } = space.room.place.clone();
+        self.lock().region(id).change(range.start, code)?;
+        let Space { room, .. } = space;
+        // From here on its room holds code, and is poisoned before it is given out again.
+        Ok(Block { code: Arc::new(Code { room, address, len: code.len() }) })
+    }
+
+    /// Have `hook` told of every region: of those that are mapped, now, and of each new one before
+    /// anything is placed in it. What it returns is dropped just before that region is unmapped.
+    /// Unwinders and debuggers learn of code this way.
+    ///
+    /// The hook, and the drop of what it returns, must not use this heap.
+    pub fn on_region(&self, mut hook: impl FnMut(usize, usize) -> RegionGuard + Send + 'static) {
+        let mut heap = self.lock();
+        for region in &mut heap.regions {
+            region.guards.push(hook(region.mapping.address(), region.mapping.len()));
+        }
+        heap.hooks.push(Box::new(hook));
+    }
+
+    /// How many bytes stand for what.
+    #[must_use]
+    pub fn stats(&self) -> HeapStats {
+        let heap = self.lock();
+        let mut stats = HeapStats { regions: heap.regions.len(), ..HeapStats::default() };
+        for region in &heap.regions {
+            stats.reserved += region.mapping.len();
+            stats.mapped += region.grown;
+            stats.free += region.rooms.bytes();
+        }
+        stats.used = stats.reserved - stats.free;
+        stats
+    }
+
+    /// The heap itself. A panic under the lock can only come from a hook, which runs where the heap is
+    /// consistent, so the mark that it leaves means nothing.
+    fn lock(&self) -> MutexGuard<'_, Heap> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for CodeHeap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CodeHeap({}, {:?})", self.strategy(), self.stats())
+    }
+}
+
+/// Room for code that is not written yet.
+#[derive(Debug)]
+pub struct Space {
+    room: Room,
+    region: Range<usize>,
+    len: usize,
+}
+
+impl Space {
+    /// Where the first byte will run, 16-aligned.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.room.place.address
+    }
+
+    /// How many bytes were asked for.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // a space is never empty in any sense that matters
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The addresses of the region it is in: all of them are in reach of rel32.
+    #[must_use]
+    pub fn region(&self) -> Range<usize> {
+        self.region.clone()
+    }
+}
+
+/// Published code; a handle to it. Dropping the last handle poisons the code and frees its room, so
+/// whoever may still run it keeps a handle.
+#[derive(Clone, Debug)]
+pub struct Block {
+    code: Arc<Code>,
+}
+
+impl Block {
+    /// Where the first byte runs, 16-aligned.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.code.address
+    }
+
+    /// Bytes of code.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // nobody asks an address range whether it is empty
+    pub fn len(&self) -> usize {
+        self.code.len
+    }
+
+    /// The addresses of its bytes.
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.address()..self.address() + self.len()
+    }
+
+    /// Whether `address` is that of one of its bytes.
+    #[must_use]
+    pub fn contains(&self, address: usize) -> bool {
+        self.range().contains(&address)
+    }
+
+    /// Replace the bytes at `offset`. Four or eight aligned bytes are replaced at once, as seen by a
+    /// thread that runs them under [`Strategy::DualMapping`]. Under [`Strategy::ProtectFlip`] no other
+    /// thread may be running code of this heap meanwhile.
+    ///
+    /// # Errors
+    /// [`MemoryError::OutsideBlock`], or the host's refusal.
+    pub fn patch(&self, offset: usize, bytes: &[u8]) -> Result<(), MemoryError> {
+        let inside = offset.checked_add(bytes.len()).is_some_and(|end| end <= self.len());
+        if !inside {
+            return Err(MemoryError::OutsideBlock { offset, patch: bytes.len(), block: self.len() });
+        }
+        let Place { id, range, .. } = &self.code.room.place;
+        self.code.room.heap.lock().region(*id).change(range.start + offset, bytes)
+    }
+
+    /// A copy of its bytes as they are now.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let Place { id, range, .. } = &self.code.room.place;
+        self.code.room.heap.lock().region(*id).mapping.read(range.start..range.start + self.len())
+    }
+}
+
+/// Where a room is: its region's number, its bytes there, its address.
+#[derive(Clone, Debug)]
+struct Place {
+    id: u64,
+    range: Range<usize>,
+    address: usize,
+}
+
+/// A room that was taken, given back when this is dropped.
+#[derive(Debug)]
+struct Room {
+    heap: CodeHeap,
+    place: Place,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // The region is unmapped after the lock is released: its guards are code of others.
+        let unmapped = self.heap.lock().free(self.place.id, &self.place.range);
+        drop(unmapped);
+    }
+}
+
+/// The code of a block: a room, of which `len` bytes are code.
+#[derive(Debug)]
+struct Code {
+    room: Room,
+    address: usize,
+    len: usize,
+}
+
+/// What the handles share.
+struct Heap {
+    pages: Box<dyn Pages>,
+    options: HeapOptions,
+    regions: Vec<Region>,
+    hooks: Vec<RegionHook>,
+    next_id: u64,
+}
+
+impl Heap {
+    fn region(&mut self, id: u64) -> &mut Region {
+        self.regions.iter_mut().find(|r| r.id == id).expect("a region is kept while a room of it is taken")
+    }
+
+    fn place(&mut self, len: usize) -> Result<(Place, Range<usize>), MemoryError> {
+        if len > LONGEST {
+            return Err(MemoryError::TooLarge { len, most: LONGEST });
+        }
+        let room = len.max(1).next_multiple_of(GRANULE);
+        let step = self.step();
+        self.regions.iter_mut().for_each(Region::settle);
+        for region in &mut self.regions {
+            if let Some(found) = region.place(room, step)? {
+                return Ok(found);
+            }
+        }
+        let region = self.map(room)?;
+        Ok(region.place(room, step)?.expect("a new region is as large as the room"))
+    }
+
+    /// Bytes to grow by: whole pages.
+    fn step(&self) -> usize {
+        self.options.step.max(1).next_multiple_of(self.pages.page_size())
+    }
+
+    /// A new region of the usual size, or as large as `room` when that is more.
+    fn map(&mut self, room: usize) -> Result<&mut Region, MemoryError> {
+        let len = self.options.region_size.max(room).next_multiple_of(self.pages.page_size());
+        let mapping = self.pages.map(len)?;
+        let guards = self.hooks.iter_mut().map(|hook| hook(mapping.address(), mapping.len())).collect();
+        let id = self.next_id;
+        self.next_id += 1;
+        let rooms = Rooms::new(len);
+        self.regions.push(Region { guards, mapping, id, rooms, grown: 0, shut: vec![], dirty: vec![] });
+        Ok(self.regions.last_mut().expect("just pushed"))
+    }
+
+    /// Free a room. The region is returned, to be unmapped, when it is empty and not the last.
+    fn free(&mut self, id: u64, range: &Range<usize>) -> Option<Region> {
+        let last = self.regions.len() == 1;
+        let region = self.region(id);
+        region.dirty.push(range.clone());
+        region.settle();
+        if last || !region.rooms.is_whole(region.mapping.len()) {
+            return None;
+        }
+        let at = self.regions.iter().position(|r| r.id == id)?;
+        Some(self.regions.swap_remove(at))
+    }
+}
+
+/// One mapping and the rooms in it. Guards are the first field: they are dropped before the mapping.
+struct Region {
+    guards: Vec<RegionGuard>,
+    mapping: Box<dyn Mapping>,
+    id: u64,
+    rooms: Rooms,
+    /// Bytes from the start that are accessible. All rooms taken are below.
+    grown: usize,
+    /// Ranges whose `finish` the host refused: not executable until it agrees.
+    shut: Vec<Range<usize>>,
+    /// Rooms that were given back and hold code yet: to be poisoned, then free.
+    dirty: Vec<Range<usize>>,
+}
+
+impl Region {
+    /// Take a room and have it accessible; `None` when there is none of `len` bytes.
+    fn place(&mut self, len: usize, step: usize) -> Result<Option<(Place, Range<usize>)>, MemoryError> {
+        let Some(range) = self.rooms.take(len) else { return Ok(None) };
+        if range.end > self.grown
+            && let Err(error) = self.grow(range.end, step)
+        {
+            self.rooms.give(range);
+            return Err(error);
+        }
+        let base = self.mapping.address();
+        let place = Place { id: self.id, address: base + range.start, range };
+        Ok(Some((place, base..base + self.mapping.len())))
+    }
+
+    /// Make at least `end` bytes accessible, poisoned.
+    fn grow(&mut self, end: usize, step: usize) -> Result<(), MemoryError> {
+        let end = end.next_multiple_of(step).min(self.mapping.len());
+        let fresh = self.grown..end;
+        self.mapping.begin(fresh.clone())?;
+        self.mapping.poison(fresh.clone());
+        self.mapping.flush(fresh.clone());
+        self.mapping.finish(fresh)?;
+        self.grown = end;
+        Ok(())
+    }
+
+    /// The door: bytes of accessible pages change here and in [`Region::settle`].
+    fn change(&mut self, offset: usize, bytes: &[u8]) -> Result<(), MemoryError> {
+        self.settle();
+        let range = offset..offset + bytes.len();
+        if range.is_empty() {
+            return Ok(());
+        }
+        self.mapping.begin(range.clone())?;
+        self.mapping.write(offset, bytes);
+        self.mapping.flush(range.clone());
+        self.finish(range)
+    }
+
+    /// Close the door behind a change. What the host refuses twice is tried again by every later change.
+    fn finish(&mut self, range: Range<usize>) -> Result<(), MemoryError> {
+        if self.mapping.finish(range.clone()).is_ok() {
+            return Ok(());
+        }
+        let refusal = self.mapping.finish(range.clone());
+        if refusal.is_err() {
+            self.shut.push(range);
+        }
+        refusal
+    }
+
+    /// Do what was due and what the host refused before: make pages executable again, poison rooms that
+    /// were given back and free them. What it refuses again stays due.
+    fn settle(&mut self) {
+        while let Some(range) = self.shut.pop() {
+            if self.mapping.finish(range.clone()).is_err() {
+                self.shut.push(range);
+                return;
+            }
+        }
+        while let Some(range) = self.dirty.pop() {
+            if self.mapping.begin(range.clone()).is_err() {
+                self.dirty.push(range);
+                return;
+            }
+            self.mapping.poison(range.clone());
+            self.mapping.flush(range.clone());
+            // Poison that cannot run yet traps as well: the room is free either way.
+            let _ = self.finish(range.clone());
+            self.rooms.give(range);
+        }
+    }
+}

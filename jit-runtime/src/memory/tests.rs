@@ -1,0 +1,336 @@
+//! The heap over fake pages: what it asks of the host, in order, and what it does when refused.
+
+use super::fake::FakePages;
+use super::{Block, CodeHeap, HeapOptions, MemoryError, POISON, Strategy};
+use expect_test::{Expect, expect};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+fn fake() -> (CodeHeap, FakePages) {
+    let pages = FakePages::default();
+    let options = HeapOptions { region_size: 128, step: 32, ..HeapOptions::new(Strategy::ProtectFlip) };
+    (CodeHeap::over(Box::new(pages.clone()), options), pages)
+}
+
+fn publish(heap: &CodeHeap, code: &[u8]) -> Result<Block, MemoryError> {
+    let space = heap.place(code.len())?;
+    assert!(space.address().is_multiple_of(16) && space.region().contains(&space.address()));
+    heap.publish(space, code)
+}
+
+fn check(pages: &FakePages, wanted: Expect) {
+    wanted.assert_eq(&pages.log());
+}
+
+#[test]
+fn the_life_of_a_block() {
+    let (heap, pages) = fake();
+    check(&pages, expect![""]);
+    let space = heap.place(5).unwrap();
+    check(
+        &pages,
+        expect![[r#"
+        map 0x1000 128
+        begin 0..32
+          poison 0..32
+          flush 0..32
+        finish 0..32
+    "#]],
+    );
+    let block = heap.publish(space, &[1, 2, 3]).unwrap();
+    assert_eq!(pages.run(block.address(), 16), [&[1, 2, 3][..], &[POISON; 13]].concat());
+    check(
+        &pages,
+        expect![[r#"
+        begin 0..3
+          write 0..3
+          flush 0..3
+        finish 0..3
+    "#]],
+    );
+    block.patch(1, &[9]).unwrap();
+    assert_eq!(block.bytes(), [1, 9, 3]);
+    check(
+        &pages,
+        expect![[r#"
+        begin 1..2
+          write 1..2
+          flush 1..2
+        finish 1..2
+    "#]],
+    );
+    let other = block.clone();
+    drop(block);
+    check(&pages, expect![""]);
+    let address = other.address();
+    drop(other);
+    assert_eq!(pages.run(address, 16), [POISON; 16]);
+    check(
+        &pages,
+        expect![[r#"
+        begin 0..16
+          poison 0..16
+          flush 0..16
+        finish 0..16
+    "#]],
+    );
+    drop(heap);
+    check(
+        &pages,
+        expect![[r#"
+        unmap 0x1000
+    "#]],
+    );
+}
+
+#[test]
+fn a_region_grows_by_steps_and_the_next_is_mapped_when_it_is_full() {
+    let (heap, pages) = fake();
+    let blocks: Vec<Block> = (0..9).map(|i| publish(&heap, &[i; 16]).unwrap()).collect();
+    for (i, block) in blocks.iter().enumerate() {
+        assert_eq!(pages.run(block.address(), 16), [i as u8; 16]);
+    }
+    expect!["HeapStats { reserved: 256, mapped: 160, used: 144, free: 112, regions: 2 }"]
+        .assert_eq(&format!("{:?}", heap.stats()));
+    drop(blocks);
+    // The last region stays, for what comes next.
+    expect!["HeapStats { reserved: 128, mapped: 32, used: 0, free: 128, regions: 1 }"]
+        .assert_eq(&format!("{:?}", heap.stats()));
+    assert_eq!(pages.regions(), 1);
+}
+
+#[test]
+fn what_is_larger_than_a_region_has_its_own() {
+    let (heap, pages) = fake();
+    let small = publish(&heap, &[1]).unwrap();
+    let large = publish(&heap, &[2; 500]).unwrap();
+    assert_eq!((pages.regions(), heap.stats().reserved), (2, 128 + 512));
+    assert_eq!(pages.run(large.address(), 500), [2; 500]);
+    drop(large);
+    assert_eq!((pages.regions(), heap.stats().reserved), (1, 128));
+    assert_eq!(small.bytes(), [1]);
+}
+
+#[test]
+fn blocks_keep_their_region_when_the_heap_is_gone() {
+    let (heap, pages) = fake();
+    let block = publish(&heap, &[7]).unwrap();
+    drop(heap);
+    assert_eq!(pages.run(block.address(), 1), [7]);
+    drop(block);
+    assert_eq!(pages.regions(), 0);
+}
+
+#[test]
+fn freed_room_is_used_again_first_fit() {
+    let (heap, _) = fake();
+    let [a, b, c] = [16, 32, 16].map(|len| publish(&heap, &vec![1; len]).unwrap());
+    let (at_a, at_b) = (a.address(), b.address());
+    drop((a, b));
+    // 48 bytes fit only where the two rooms joined.
+    let joined = publish(&heap, &[2; 48]).unwrap();
+    assert_eq!(joined.address(), at_a);
+    drop(joined);
+    let small = publish(&heap, &[3; 10]).unwrap();
+    let next = publish(&heap, &[4; 32]).unwrap();
+    assert_eq!((small.address(), next.address()), (at_a, at_b));
+    drop(c);
+}
+
+#[test]
+fn a_space_that_is_dropped_gives_its_room_back() {
+    let (heap, pages) = fake();
+    let space = heap.place(100).unwrap();
+    let address = space.address();
+    assert_eq!(heap.stats().used, 112);
+    drop(space);
+    assert_eq!(heap.stats().used, 0);
+    assert_eq!(heap.place(100).unwrap().address(), address);
+    assert!(pages.accessible().iter().all(|b| *b == POISON));
+}
+
+#[test]
+fn bad_requests_are_errors() {
+    let (heap, _) = fake();
+    let (other, _) = fake();
+    let block = publish(&heap, &[1, 2, 3]).unwrap();
+    let errors = [
+        heap.place(usize::MAX).unwrap_err(),
+        heap.publish(heap.place(2).unwrap(), &[0; 3]).unwrap_err(),
+        heap.publish(other.place(2).unwrap(), &[0; 2]).unwrap_err(),
+        block.patch(2, &[0; 2]).unwrap_err(),
+        block.patch(usize::MAX, &[0; 2]).unwrap_err(),
+        MemoryError::Host { call: "mmap", to: "map code for running", len: 65536, errno: libc::EACCES },
+        MemoryError::Host { call: "mprotect", to: "make code writable", len: 16, errno: libc::ENOMEM },
+        MemoryError::Host {
+            call: "memfd_create",
+            to: "make a memory file for code",
+            len: 16,
+            errno: libc::EMFILE,
+        },
+        MemoryError::Unsupported { wanted: "x86-64 processor under a Unix" },
+    ];
+    let text: String = errors.iter().map(|e| format!("{e}\n")).collect();
+    expect![[r#"
+        code memory: 18446744073709551615 bytes in one piece; at most 1073741824 can be linked by rel32: split the code
+        code memory: 3 bytes of code for a space of 2; place a space of at least 3 bytes
+        code memory: the space is of another heap; publish it where it was placed
+        code memory: a patch of 2 bytes at offset 2 leaves its block, which has 3 bytes
+        code memory: a patch of 2 bytes at offset 18446744073709551615 leaves its block, which has 3 bytes
+        code memory: mmap, to map code for running (65536 bytes), was refused: Permission denied (os error 13); a policy of the host forbids it (SELinux execmem, vm.memfd_noexec, a seccomp filter): `CodeHeap::probe` takes the strategy that is allowed, if one is
+        code memory: mprotect, to make code writable (16 bytes), was refused: Cannot allocate memory (os error 12); the process is at its limit of memory or of mappings: drop blocks
+        code memory: memfd_create, to make a memory file for code (16 bytes), was refused: Too many open files (os error 24); no file descriptor is free: close some, or use `Strategy::ProtectFlip`, which needs none
+        code memory: this target has no x86-64 processor under a Unix
+    "#]].assert_eq(&text);
+    // The failed publications gave their room back.
+    assert_eq!(heap.stats().used, 16);
+    assert_eq!(other.stats().used, 0);
+    assert_eq!(block.bytes(), [1, 2, 3]);
+}
+
+#[test]
+fn hooks_are_told_of_every_region_and_their_guards_go_before_it() {
+    struct Guard(Arc<Mutex<Vec<String>>>, FakePages, usize);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.lock().unwrap().push(format!("bye {:#x}, {} mapped", self.2, self.1.regions()));
+        }
+    }
+    let (heap, pages) = fake();
+    let told = Arc::new(Mutex::new(vec![]));
+    let first = publish(&heap, &[1; 100]).unwrap();
+    let (log, at) = (told.clone(), pages.clone());
+    heap.on_region(move |base, len| {
+        log.lock().unwrap().push(format!("region {base:#x} {len}"));
+        Box::new(Guard(log.clone(), at.clone(), base))
+    });
+    let second = publish(&heap, &[2; 100]).unwrap();
+    drop(first);
+    drop(heap);
+    drop(second);
+    expect![[r#"
+        region 0x1000 128
+        region 0x2000 128
+        bye 0x1000, 2 mapped
+        bye 0x2000, 1 mapped"#]]
+    .assert_eq(&told.lock().unwrap().join("\n"));
+}
+
+/// Some of everything, for the tests that refuse requests: returns what lives, with its bytes.
+fn workload(heap: &CodeHeap, mut each: impl FnMut(&[(Block, Vec<u8>)])) -> Vec<(Block, Vec<u8>)> {
+    let mut live: Vec<(Block, Vec<u8>)> = vec![];
+    for round in 0_u8..6 {
+        let code = vec![round + 1; 10 + 11 * usize::from(round)];
+        if let Ok(block) = publish(heap, &code) {
+            live.push((block, code));
+        }
+        each(&live);
+        if let Some((block, code)) = live.first_mut()
+            && block.patch(1, &[round, round]).is_ok()
+        {
+            code[1..3].fill(round);
+        } else if let Some((block, code)) = live.first_mut() {
+            // Refused while it was begun: nothing changed. Refused behind the writing: the new bytes.
+            let bytes = block.bytes();
+            assert!(bytes == *code || bytes[1..3] == [round, round]);
+            *code = bytes;
+        }
+        each(&live);
+        if round % 2 == 1 && live.len() > 1 {
+            live.remove(1);
+        }
+        each(&live);
+    }
+    live
+}
+
+/// Whatever single request, or pair of requests, the host refuses: what was published keeps its bytes,
+/// the next requests succeed, and in the end nothing is lost.
+#[test]
+fn a_refusal_anywhere_loses_nothing() {
+    let (heap, pages) = fake();
+    drop(workload(&heap, |_| {}));
+    let requests = pages.requests();
+    assert!(requests > 30, "{requests} requests are too few to say something");
+    for count in 1..=2 {
+        for after in 0..requests {
+            let (heap, pages) = fake();
+            pages.refuse(after, count);
+            let live = workload(&heap, |live| {
+                for (block, code) in live {
+                    assert_eq!(block.bytes(), *code, "request {after} refused");
+                }
+            });
+            pages.refuse(0, 0);
+            let last = publish(&heap, &[0xAB; 20]).expect("nothing is refused any more");
+            assert_eq!(pages.run(last.address(), 20), [0xAB; 20]);
+            for (block, code) in &live {
+                assert_eq!(pages.run(block.address(), code.len()), *code, "request {after} refused");
+            }
+            drop((live, last));
+            assert_eq!(heap.stats().used, 0, "request {after} refused");
+            assert!(pages.accessible().iter().all(|b| *b == POISON), "request {after} refused");
+            drop(heap);
+            assert_eq!(pages.regions(), 0);
+        }
+    }
+}
+
+/// Random sequences against a list of what must be there; now and then the host refuses.
+#[test]
+fn behaves_as_a_list_of_blocks() {
+    arbtest::arbtest(|u| {
+        let (heap, pages) = fake();
+        let mut live: Vec<(Block, Vec<u8>)> = vec![];
+        for _ in 0..u.int_in_range(0..=40)? {
+            match u.int_in_range(0..=9)? {
+                0..=4 => {
+                    let code = vec![u.arbitrary()?; u.int_in_range(0..=90)?];
+                    if let Ok(block) = publish(&heap, &code) {
+                        live.push((block, code));
+                    }
+                }
+                5 if !live.is_empty() => {
+                    let at = u.choose_index(live.len())?;
+                    let (block, code) = &mut live[at];
+                    if code.len() >= 4 {
+                        let offset = u.int_in_range(0..=code.len() - 4)?;
+                        let done = block.patch(offset, &[1, 2, 3, 4]);
+                        *code = block.bytes();
+                        assert!(done.is_err() || code[offset..offset + 4] == [1, 2, 3, 4]);
+                    }
+                }
+                6..=8 if !live.is_empty() => drop(live.swap_remove(u.choose_index(live.len())?)),
+                _ => pages.refuse(u.int_in_range(0..=6)?, u.int_in_range(0..=2)?),
+            }
+            let used: usize = live.iter().map(|(_, code)| code.len().max(1).next_multiple_of(16)).sum();
+            assert!(heap.stats().used >= used);
+            for (i, (block, code)) in live.iter().enumerate() {
+                assert_eq!(block.bytes(), *code);
+                for (other, _) in &live[..i] {
+                    assert!(block.range().end <= other.address() || other.range().end <= block.address());
+                }
+            }
+        }
+        pages.refuse(0, 0);
+        drop(publish(&heap, &[1; 8]).expect("nothing is refused any more"));
+        drop(live);
+        drop(publish(&heap, &[1; 8]).expect("nothing is refused any more"));
+        assert_eq!(heap.stats().used, 0);
+        assert!(pages.accessible().iter().all(|b| *b == POISON));
+        Ok(())
+    })
+    .budget(Duration::from_secs(1));
+}
+
+/// Handles go to any thread, as their documentation says.
+#[test]
+fn handles_are_send_and_sync() {
+    fn anywhere<T: Send + Sync>(handle: &T) -> usize {
+        size_of_val(handle)
+    }
+    let (heap, _) = fake();
+    let space = heap.place(4).unwrap();
+    let sizes = [anywhere(&heap), anywhere(&space), anywhere(&publish(&heap, &[1]).unwrap())];
+    assert!(sizes[0] == size_of::<usize>() && sizes[2] == size_of::<usize>(), "a pointer each: {sizes:?}");
+}
