@@ -1,0 +1,32 @@
+//! Modules: functions as somebody wrote them, not yet to be trusted.
+//!
+//! The builder, the text form and any front end produce this plain data; nothing in it is checked
+//! except that it is made of instructions. [`Module::verify`](Module::verify) turns it into a
+//! [`Program`](crate::Program), and only a program runs.
+
+use crate::op::Op;
+use crate::value::Value;
+
+/// One function of a module.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Function {
+    /// Its name, unique in the module.
+    pub name: String,
+    /// How many arguments it takes. They are its first locals.
+    pub params: u16,
+    /// How many locals it has, parameters included. Those that are no parameters start as the integer 0.
+    pub locals: u16,
+    /// Its instructions.
+    pub code: Vec<Op>,
+    /// The pool that `constant` reads.
+    pub constants: Vec<Value>,
+    /// The source line of each instruction; or empty, if there are none.
+    pub lines: Vec<u32>,
+}
+
+/// Functions that may call each other. The number of a function is its index.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Module {
+    /// The functions.
+    pub functions: Vec<Function>,
+}
