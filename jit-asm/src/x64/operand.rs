@@ -4,6 +4,7 @@
 //! class or width is known, never its value. The syntax makes these; `select` and `encode` read them.
 
 use crate::reg::Gpr;
+use core::fmt;
 
 /// One operand of one instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -44,6 +45,39 @@ pub struct Reg {
     pub class: RegClass,
 }
 
+impl RegClass {
+    /// How wide the part of the register is.
+    #[must_use]
+    pub const fn width(self) -> Width {
+        match self {
+            RegClass::R8 | RegClass::R8High => Width::B8,
+            RegClass::R16 => Width::B16,
+            RegClass::R32 => Width::B32,
+            RegClass::R64 => Width::B64,
+        }
+    }
+}
+
+/// The name: `rax`, `r9d`, `sil`, `ah`.
+impl fmt::Display for Reg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LOW: [&str; 8] = ["al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil"];
+        let name = self.gpr.to_string();
+        let number = usize::from(self.gpr.number());
+        let name = match (self.class, number) {
+            (RegClass::R64, _) => name,
+            (RegClass::R32, 0..8) => name.replacen('r', "e", 1),
+            (RegClass::R16, 0..8) => name[1..].to_owned(),
+            (RegClass::R8, 0..8) => LOW[number].to_owned(),
+            (RegClass::R8High, _) => LOW[number & 3].replacen('l', "h", 1),
+            (RegClass::R32, _) => name + "d",
+            (RegClass::R16, _) => name + "w",
+            (RegClass::R8, _) => name + "b",
+        };
+        f.pad(&name)
+    }
+}
+
 /// The width of an operand in memory or of an immediate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Width {
@@ -55,6 +89,32 @@ pub enum Width {
     B32,
     /// `qword`, 64 bits.
     B64,
+}
+
+impl Width {
+    /// In bytes: 1, 2, 4 or 8.
+    #[must_use]
+    pub const fn bytes(self) -> u8 {
+        1 << self as u8
+    }
+
+    /// In bits: 8, 16, 32 or 64.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        8 * self.bytes() as u32
+    }
+}
+
+/// The word in front of a memory operand: `byte`, `word`, `dword`, `qword`.
+impl fmt::Display for Width {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Width::B8 => "byte",
+            Width::B16 => "word",
+            Width::B32 => "dword",
+            Width::B64 => "qword",
+        })
+    }
 }
 
 /// A memory operand.

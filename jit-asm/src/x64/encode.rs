@@ -1,0 +1,388 @@
+//! Lay out one form with its operands: the only place that knows ModRM, SIB and REX.
+//!
+//! **Problem.** The same instruction has a dozen layouts, by registers, address and displacement; and a
+//! hole must get a layout that is right for every value it may be filled with.
+//!
+//! **Idea.** Parts that are in the text decide by their value, shortest first; holes decide by their kind:
+//! a register hole always has its REX prefix, a hole as a base always has SIB and a displacement (so rsp,
+//! r12, rbp and r13 need nothing special), a displacement hole has its width. What can be patched comes
+//! back as [`EncodedField`]s, so nobody downstream counts bytes.
+//!
+//! **Invariants.** Total on what `select` accepted. Address parts are encoded as they are written: a base
+//! stays a base and a scaled index an index. The one exception is `[rax + rsp]`, where rsp has to be the
+//! base.
+//!
+//! **Cost.** A few dozen operations and, with fields, one allocation.
+
+use super::form::{Extension, Form, FormOperand, Kind, ModRm};
+use super::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Width};
+use crate::reg::Gpr;
+
+/// The bytes of one instruction, and the fields in them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Encoded {
+    bytes: [u8; 15],
+    len: u8,
+    fields: Vec<EncodedField>,
+}
+
+/// A field of an instruction: of every immediate, displacement and distance, known or not, and of every
+/// register hole. Known values are in the bytes already; the others are zero there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EncodedField {
+    /// Which operand it belongs to, from 0 in the order of the text.
+    pub operand: usize,
+    /// Offset of its first byte in the instruction; 0 for a register, which has several places.
+    pub at: u8,
+    /// What it is.
+    pub kind: FieldKind,
+}
+
+/// What a field is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FieldKind {
+    /// An immediate of this width, little-endian; the instruction may extend it by copies of its sign.
+    Imm {
+        /// Of the field.
+        width: Width,
+        /// Whether the instruction uses it wider than it is.
+        sign_extended: bool,
+    },
+    /// A displacement of 8 bits, sign-extended.
+    Disp8,
+    /// A displacement of 32 bits, sign-extended.
+    Disp32,
+    /// An 8-bit distance from the end of the instruction.
+    Rel8,
+    /// A 32-bit distance from the end of the instruction.
+    Rel32 {
+        /// Bytes between the end of the field and the end of the instruction.
+        tail: u8,
+    },
+    /// The four bits of a register number: `low_shift` up in the byte at `low_at`, and the fourth as bit
+    /// `rex_bit` of the prefix at `rex_at`.
+    Reg {
+        /// What the register is in the encoding.
+        role: RegRole,
+        /// Offset in the instruction of the byte with the low three bits.
+        low_at: u8,
+        /// Their place in it: 0 or 3.
+        low_shift: u8,
+        /// Offset in the instruction of the REX prefix.
+        rex_at: u8,
+        /// Their place there: 0 for B, 1 for X, 2 for R.
+        rex_bit: u8,
+    },
+}
+
+/// What a register is in an encoding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RegRole {
+    /// ModRM.reg.
+    Reg,
+    /// ModRM.rm as a register.
+    Rm,
+    /// The base of an address, in SIB.
+    Base,
+    /// The index of an address, in SIB.
+    Index,
+    /// The low bits of the opcode.
+    Opcode,
+}
+
+impl RegRole {
+    /// Where the low three bits go in their byte, and which bit of REX is the fourth.
+    const fn place(self) -> (u8, u8) {
+        match self {
+            RegRole::Reg => (3, 2),
+            RegRole::Index => (3, 1),
+            RegRole::Rm | RegRole::Base | RegRole::Opcode => (0, 0),
+        }
+    }
+}
+
+impl Encoded {
+    /// The bytes, zero where a hole is.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// The fields, in the order of the encoding: registers, displacement, immediate or distance.
+    #[must_use]
+    pub fn fields(&self) -> &[EncodedField] {
+        &self.fields
+    }
+
+    fn put(&mut self, byte: u8) {
+        self.bytes[usize::from(self.len)] = byte;
+        self.len += 1;
+    }
+
+    fn put_le(&mut self, value: i128, width: Width) {
+        for byte in &value.to_le_bytes()[..usize::from(width.bytes())] {
+            self.put(*byte);
+        }
+    }
+}
+
+/// A register of the encoding: named, or a hole of an operand.
+#[derive(Clone, Copy)]
+enum Number {
+    Known(u8),
+    Hole { operand: usize },
+}
+
+impl Number {
+    fn of(operand: usize, value: &Operand) -> Option<Number> {
+        match value {
+            Operand::Reg(Reg { gpr, class: RegClass::R8High }) => Some(Number::Known(gpr.number() + 4)),
+            Operand::Reg(reg) => Some(Number::Known(reg.gpr.number())),
+            Operand::RegHole(_) => Some(Number::Hole { operand }),
+            _ => None,
+        }
+    }
+
+    /// The bits that are known.
+    fn bits(self) -> u8 {
+        match self {
+            Number::Known(number) => number,
+            Number::Hole { .. } => 0,
+        }
+    }
+
+    fn is_hole(self) -> bool {
+        matches!(self, Number::Hole { .. })
+    }
+}
+
+/// ModRM.rm and what follows it.
+#[derive(Clone, Copy)]
+enum Rm {
+    Reg(Number),
+    Mem { operand: usize, address: Address },
+}
+
+/// A memory operand, ready for its bytes.
+#[derive(Clone, Copy)]
+struct Address {
+    base: AddressBase,
+    index: Option<(Number, u8)>,
+    disp: Disp,
+}
+
+#[derive(Clone, Copy)]
+enum AddressBase {
+    None,
+    Reg(Number),
+    Rip,
+    Target,
+}
+
+impl Address {
+    fn of(operand: usize, mem: &Mem) -> Address {
+        let (mut base, mut index) = (mem.base, mem.index);
+        if let (Base::Reg(other), Some((Index::Reg(Gpr::Rsp), Scale::X1))) = (base, index) {
+            // Addition commutes, and rsp can only be the base.
+            (base, index) = (Base::Reg(Gpr::Rsp), Some((Index::Reg(other), Scale::X1)));
+        }
+        let base = match base {
+            Base::None => AddressBase::None,
+            Base::Reg(gpr) => AddressBase::Reg(Number::Known(gpr.number())),
+            Base::Hole => AddressBase::Reg(Number::Hole { operand }),
+            Base::Rip => AddressBase::Rip,
+            Base::Target => AddressBase::Target,
+        };
+        let index = index.map(|(index, scale)| {
+            let number = match index {
+                Index::Reg(gpr) => Number::Known(gpr.number()),
+                Index::Hole => Number::Hole { operand },
+            };
+            (number, scale as u8)
+        });
+        Address { base, index, disp: mem.disp }
+    }
+}
+
+/// The operands sorted by their place in the encoding.
+struct Places {
+    reg: Number,
+    rm: Option<Rm>,
+    opcode: Number,
+    tail: Option<(usize, FormOperand, Operand)>,
+    /// Whether spl, bpl, sil or dil is among them: without REX their numbers mean ah, ch, dh, bh.
+    low_byte: bool,
+}
+
+impl Places {
+    fn of(form: &Form, operands: &[Operand]) -> Places {
+        let none = Number::Known(0);
+        let mut places = Places { reg: none, rm: None, opcode: none, tail: None, low_byte: false };
+        if let ModRm::Digit(digit) = form.modrm {
+            places.reg = Number::Known(digit);
+        }
+        for (i, (wanted, given)) in form.explicit().zip(operands).enumerate() {
+            if let Operand::Reg(Reg { gpr, class: RegClass::R8 }) = given {
+                places.low_byte |= (4..8).contains(&gpr.number());
+            }
+            match (wanted.kind, Number::of(i, given), given) {
+                (Kind::Reg, Some(number), _) => match form.modrm {
+                    ModRm::Opcode => places.opcode = number,
+                    ModRm::Both => {
+                        places.reg = number;
+                        places.rm = Some(Rm::Reg(number));
+                    }
+                    _ => places.reg = number,
+                },
+                (Kind::RegMem, Some(number), _) => places.rm = Some(Rm::Reg(number)),
+                (Kind::RegMem | Kind::Mem, None, Operand::Mem(mem)) => {
+                    places.rm = Some(Rm::Mem { operand: i, address: Address::of(i, mem) });
+                }
+                (Kind::Imm(_) | Kind::Rel, _, _) => places.tail = Some((i, *wanted, *given)),
+                // Fixed registers and the constant 1 are in the opcode.
+                _ => {}
+            }
+        }
+        places
+    }
+
+    /// The registers and the REX bit of each.
+    fn numbers(&self, form: &Form) -> [(Number, RegRole); 3] {
+        let none = Number::Known(0);
+        let reg = (self.reg, RegRole::Reg);
+        match self.rm {
+            None => [reg, (none, RegRole::Index), (self.opcode, RegRole::Opcode)],
+            Some(Rm::Reg(rm)) => [reg, (none, RegRole::Index), (rm, RegRole::Rm)],
+            Some(Rm::Mem { address, .. }) => {
+                let index = address.index.map_or(none, |(index, _)| index);
+                let base = if let AddressBase::Reg(base) = address.base { base } else { none };
+                debug_assert!(!matches!(form.modrm, ModRm::Opcode), "+r has no memory operand");
+                [reg, (index, RegRole::Index), (base, RegRole::Base)]
+            }
+        }
+    }
+}
+
+/// The bytes and fields of `form` with `operands`, which `select` found to fit.
+#[must_use]
+pub fn encode(form: &Form, operands: &[Operand]) -> Encoded {
+    let places = Places::of(form, operands);
+    let mut out = Encoded::default();
+    if form.prefix_66 {
+        out.put(0x66);
+    }
+    let numbers = places.numbers(form);
+    let rex_at = out.len;
+    let rex = numbers
+        .iter()
+        .fold(u8::from(form.rex_w) << 3, |rex, (number, role)| rex | (number.bits() >> 3) << role.place().1);
+    let high = operands.iter().any(|o| matches!(o, Operand::Reg(Reg { class: RegClass::R8High, .. })));
+    debug_assert!(!high || rex == 0, "select refuses ah, ch, dh, bh beside a REX prefix");
+    if rex != 0 || places.low_byte || numbers.iter().any(|(number, _)| number.is_hole()) {
+        out.put(0x40 | rex);
+    }
+    if form.escape_0f {
+        out.put(0x0F);
+    }
+    let opcode_at = out.len;
+    out.put(form.opcode | places.opcode.bits() & 7);
+    let sib = matches!(places.rm, Some(Rm::Mem { .. }));
+    for (number, role) in numbers {
+        if let Number::Hole { operand } = number {
+            let (low_shift, rex_bit) = role.place();
+            let low_at = match role {
+                RegRole::Opcode => opcode_at,
+                RegRole::Reg | RegRole::Rm => opcode_at + 1,
+                RegRole::Base | RegRole::Index => opcode_at + 2,
+            };
+            debug_assert!(sib || !matches!(role, RegRole::Base | RegRole::Index), "addresses are memory");
+            let kind = FieldKind::Reg { role, low_at, low_shift, rex_at, rex_bit };
+            out.fields.push(EncodedField { operand, at: 0, kind });
+        }
+    }
+    let tail = form.tail.map_or(0, Width::bytes);
+    match places.rm {
+        None => {}
+        Some(Rm::Reg(number)) => out.put(0xC0 | (places.reg.bits() & 7) << 3 | number.bits() & 7),
+        Some(Rm::Mem { operand, address }) => {
+            put_address(&mut out, operand, &address, places.reg.bits(), tail)
+        }
+    }
+    if let Some((operand, wanted, given)) = places.tail {
+        put_tail(&mut out, operand, &wanted, &given);
+    }
+    out
+}
+
+/// How many bytes a displacement takes, and so ModRM.mod.
+#[derive(Clone, Copy, PartialEq)]
+enum Mod {
+    NoDisp = 0x00,
+    Disp8 = 0x40,
+    Disp32 = 0x80,
+}
+
+/// ModRM, SIB and displacement (SDM vol. 2, 2.1.5 and 2.2.1.2 to 2.2.1.6).
+fn put_address(out: &mut Encoded, operand: usize, address: &Address, reg: u8, tail: u8) {
+    const SIB: u8 = 4; // in ModRM.rm
+    const NO_INDEX: u8 = 4; // in SIB.index
+    const DISP32: u8 = 5; // in ModRM.rm (rip-relative) or SIB.base (absolute) with mod 00
+    let reg = (reg & 7) << 3;
+    let (scaled, has_index) = match address.index {
+        Some((number, scale)) => (scale << 6 | (number.bits() & 7) << 3, true),
+        None => (NO_INDEX << 3, false),
+    };
+    let base = match address.base {
+        AddressBase::Rip | AddressBase::Target => {
+            out.put(reg | DISP32);
+            let linked = matches!(address.base, AddressBase::Target);
+            let kind = if linked { FieldKind::Rel32 { tail } } else { FieldKind::Disp32 };
+            return put_disp(out, operand, address.disp, kind, Width::B32);
+        }
+        AddressBase::None => {
+            out.put(reg | SIB);
+            out.put(scaled | DISP32);
+            return put_disp(out, operand, address.disp, FieldKind::Disp32, Width::B32);
+        }
+        AddressBase::Reg(base) => base,
+    };
+    let low = base.bits() & 7;
+    let mode = match address.disp {
+        // With mod 00 the number of rbp and r13 means something else, and a hole may be one of them.
+        Disp::Literal(0) if low != 5 && !base.is_hole() => Mod::NoDisp,
+        Disp::Literal(disp) if i8::try_from(disp).is_ok() => Mod::Disp8,
+        Disp::Hole8 => Mod::Disp8,
+        Disp::Literal(_) | Disp::Hole32 => Mod::Disp32,
+    };
+    // The number of rsp and r12 in ModRM.rm means that SIB follows, and a hole may be one of them.
+    if has_index || low == 4 || base.is_hole() {
+        out.put(mode as u8 | reg | SIB);
+        out.put(scaled | low);
+    } else {
+        out.put(mode as u8 | reg | low);
+    }
+    match mode {
+        Mod::NoDisp => {}
+        Mod::Disp8 => put_disp(out, operand, address.disp, FieldKind::Disp8, Width::B8),
+        Mod::Disp32 => put_disp(out, operand, address.disp, FieldKind::Disp32, Width::B32),
+    }
+}
+
+fn put_disp(out: &mut Encoded, operand: usize, disp: Disp, kind: FieldKind, width: Width) {
+    out.fields.push(EncodedField { operand, at: out.len, kind });
+    let value = if let Disp::Literal(value) = disp { value } else { 0 };
+    out.put_le(i128::from(value), width);
+}
+
+/// The immediate or the distance at the end.
+fn put_tail(out: &mut Encoded, operand: usize, wanted: &FormOperand, given: &Operand) {
+    let Some(width) = wanted.width else { return };
+    let kind = match (wanted.kind, given) {
+        (_, Operand::Target(Distance::Short)) => FieldKind::Rel8,
+        (_, Operand::Target(Distance::Near)) => FieldKind::Rel32 { tail: 0 },
+        (kind, _) => FieldKind::Imm { width, sign_extended: kind == Kind::Imm(Extension::Sign) },
+    };
+    out.fields.push(EncodedField { operand, at: out.len, kind });
+    let value = if let Operand::Imm(Imm::Literal(value)) = given { *value } else { 0 };
+    out.put_le(value, width);
+}

@@ -1,0 +1,224 @@
+//! Which form of the table an instruction is, or why it is none.
+//!
+//! **Problem.** The text `add rax, 5` fits three forms of `add`; `add [rax], 5` fits many and means none;
+//! `add rax, ebx` fits none and somebody wants to know why.
+//!
+//! **Idea.** The first form in the order of the table that takes every operand. Literals decide by their
+//! value; holes by their kind alone, so that no layout depends on what is filled in later: an immediate
+//! hole without a width takes the form with the widest field. When nothing fits, the forms are asked again
+//! which operand each of them minds, and the answer with the fewest objections is the error.
+//!
+//! **Invariants.** What is returned can be encoded. A memory operand without a width is accepted only when
+//! the mnemonic and the other operands that have a width leave one.
+//!
+//! **Cost.** A hash lookup and a walk over the forms of the mnemonic (at most 19); errors cost more.
+
+use super::form::{Extension, Form, FormOperand, Kind, ModRm};
+use super::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Width};
+use super::rows::FORMS;
+use crate::reg::Gpr;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+mod mismatch;
+pub use mismatch::{AddressFault, Mismatch};
+
+static BY_MNEMONIC: LazyLock<HashMap<&'static str, &'static [Form]>> = LazyLock::new(|| {
+    FORMS.chunk_by(|a, b| a.mnemonic == b.mnemonic).map(|forms| (forms[0].mnemonic, forms)).collect()
+});
+
+/// The forms of a mnemonic, in order of preference; none for a word that is no mnemonic.
+#[must_use]
+pub fn forms_named(mnemonic: &str) -> &'static [Form] {
+    BY_MNEMONIC.get(mnemonic).copied().unwrap_or_default()
+}
+
+/// Every mnemonic, aliases included, in the order of the table.
+pub fn mnemonics() -> impl Iterator<Item = &'static str> {
+    FORMS.chunk_by(|a, b| a.mnemonic == b.mnemonic).map(|forms| forms[0].mnemonic)
+}
+
+/// Whether the table has the word.
+#[must_use]
+pub fn is_mnemonic(word: &str) -> bool {
+    BY_MNEMONIC.contains_key(word)
+}
+
+/// The form that `mnemonic` with `operands` stands for.
+///
+/// # Errors
+/// Why there is none, with the operand at fault and what would fit there.
+pub fn select(mnemonic: &str, operands: &[Operand]) -> Result<&'static Form, Mismatch> {
+    let forms = forms_named(mnemonic);
+    if forms.is_empty() {
+        return Err(Mismatch::unknown(mnemonic));
+    }
+    let of_arity: Vec<&'static Form> = forms.iter().filter(|f| f.arity() == operands.len()).collect();
+    if of_arity.is_empty() {
+        return Err(Mismatch::count(mnemonic, forms, operands.len()));
+    }
+    for (index, operand) in operands.iter().enumerate() {
+        if let Operand::Mem(mem) = operand
+            && let Err(fault) = check_address(mem)
+        {
+            return Err(Mismatch::Address { index, fault });
+        }
+    }
+    if let Some(index) = operands.iter().position(is_unsized_memory) {
+        let widths = possible_widths(&of_arity, operands, index);
+        if widths.len() > 1 {
+            return Err(Mismatch::AmbiguousWidth { index, widths });
+        }
+    }
+    let fitting: Vec<&'static Form> = of_arity.iter().copied().filter(|f| fits(f, operands)).collect();
+    let widest_first = operands.iter().any(|o| matches!(o, Operand::Imm(Imm::Hole(None))));
+    let form = if widest_first {
+        fitting.iter().copied().reduce(|best, f| if f.tail > best.tail { f } else { best })
+    } else {
+        fitting.first().copied()
+    };
+    let Some(form) = form else { return Err(mismatch::explain(&of_arity, operands)) };
+    high_byte_and_rex(form, operands)?;
+    Ok(form)
+}
+
+fn is_unsized_memory(operand: &Operand) -> bool {
+    matches!(operand, Operand::Mem(Mem { width: None, .. }))
+}
+
+/// The widths the memory operand at `index` has in the forms that take the other operands, values of
+/// immediates aside: `mov [rax], 70000` is not a dword because 70000 is no word.
+fn possible_widths(forms: &[&Form], operands: &[Operand], index: usize) -> Vec<Width> {
+    let mut widths: Vec<Width> = vec![];
+    for form in forms {
+        let takes = |(wanted, given): (&FormOperand, &Operand)| match given {
+            Operand::Imm(_) => matches!(wanted.kind, Kind::Imm(_) | Kind::One),
+            _ => takes(wanted, given),
+        };
+        if form.explicit().zip(operands).all(takes)
+            && let Some(wanted) = form.explicit().nth(index)
+            && wanted.kind == Kind::RegMem
+        {
+            widths.extend(wanted.width);
+        }
+    }
+    widths.sort_unstable();
+    widths.dedup();
+    widths
+}
+
+/// Whether the form takes all the operands, which are as many as it has.
+fn fits(form: &Form, operands: &[Operand]) -> bool {
+    form.explicit().zip(operands).all(|(wanted, given)| match given {
+        Operand::Imm(imm) => takes_imm(form, wanted, *imm),
+        _ => takes(wanted, given),
+    }) && !is_nop(form, operands)
+}
+
+/// `90` is xchg eax, eax only by its name: it does not clear the upper half of rax (SDM vol. 2, NOP).
+fn is_nop(form: &Form, operands: &[Operand]) -> bool {
+    let eax = Operand::Reg(Reg { gpr: Gpr::Rax, class: RegClass::R32 });
+    form.opcode == 0x90 && form.modrm == ModRm::Opcode && operands == [eax, eax]
+}
+
+/// Whether an operand other than an immediate may stand where `wanted` does.
+fn takes(wanted: &FormOperand, given: &Operand) -> bool {
+    let right = |width: Width| wanted.width == Some(width);
+    match (wanted.kind, given) {
+        (Kind::Reg | Kind::RegMem, Operand::Reg(reg)) => right(reg.class.width()),
+        (Kind::Reg | Kind::RegMem, Operand::RegHole(class)) => right(class.width()),
+        (Kind::RegMem, Operand::Mem(mem)) => mem.width.is_none_or(right),
+        (Kind::Mem, Operand::Mem(_)) => true,
+        (Kind::Fixed(gpr), Operand::Reg(reg)) => {
+            reg.gpr == gpr && reg.class != RegClass::R8High && right(reg.class.width())
+        }
+        (Kind::Rel, Operand::Target(Distance::Short)) => right(Width::B8),
+        (Kind::Rel, Operand::Target(Distance::Near)) => right(Width::B32),
+        _ => false,
+    }
+}
+
+fn takes_imm(form: &Form, wanted: &FormOperand, imm: Imm) -> bool {
+    match (wanted.kind, imm, wanted.width) {
+        (Kind::One, Imm::Literal(value), _) => value == 1,
+        (Kind::Imm(_), Imm::Literal(value), Some(_)) => {
+            imm_ranges(form, wanted).iter().any(|(low, high)| (*low..=*high).contains(&value))
+        }
+        // uimm32 saves bytes of a known value; a hole of 32 bits is a signed one.
+        (Kind::Imm(Extension::Zero), Imm::Hole(_), Some(Width::B32)) => false,
+        (Kind::Imm(_), Imm::Hole(None), _) => true,
+        (Kind::Imm(_), Imm::Hole(hole), width) => hole == width,
+        _ => false,
+    }
+}
+
+/// The literals that an immediate field can mean. A field used at its own width w takes -2^(w-1) to
+/// 2^w - 1; one that is sign-extended to u bits takes its signed range, which may also be written as the
+/// u-bit patterns that have it: 0xFFFFFFF0 for -16 at 32 bits.
+fn imm_ranges(form: &Form, wanted: &FormOperand) -> Vec<(i128, i128)> {
+    let (Some(field), Some(used)) = (wanted.width, form.use_width(wanted)) else { return vec![] };
+    let half = 1_i128 << (field.bits() - 1);
+    let all = 1_i128 << used.bits();
+    match wanted.kind {
+        Kind::Imm(Extension::None) => vec![(-half, 2 * half - 1)],
+        Kind::Imm(Extension::Sign) => vec![(-half, half - 1), (all - half, all - 1)],
+        Kind::Imm(Extension::Zero) => vec![(0, 2 * half - 1)],
+        _ => vec![],
+    }
+}
+
+/// Whether an address can be encoded at all.
+fn check_address(mem: &Mem) -> Result<(), AddressFault> {
+    let relative = matches!(mem.base, Base::Rip | Base::Target);
+    if relative && mem.index.is_some() {
+        return Err(AddressFault::RipWithIndex);
+    }
+    if mem.base == Base::Target && mem.disp != Disp::Literal(0) {
+        return Err(AddressFault::TargetWithDisplacement);
+    }
+    if mem.disp == Disp::Hole8 && (relative || mem.base == Base::None) {
+        return Err(AddressFault::ByteDisplacementWithoutBase);
+    }
+    match (mem.index, mem.base) {
+        (Some((Index::Reg(Gpr::Rsp), Scale::X1)), Base::Reg(base)) if base != Gpr::Rsp => Ok(()),
+        (Some((Index::Reg(Gpr::Rsp), _)), _) => Err(AddressFault::RspAsIndex),
+        _ => Ok(()),
+    }
+}
+
+/// Numbers 4 to 7 of a byte register are ah, ch, dh, bh without REX and spl, bpl, sil, dil with it.
+fn high_byte_and_rex(form: &Form, operands: &[Operand]) -> Result<(), Mismatch> {
+    let is_high = |o: &Operand| {
+        matches!(o, Operand::Reg(Reg { class: RegClass::R8High, .. }) | Operand::RegHole(RegClass::R8High))
+    };
+    let Some(index) = operands.iter().position(is_high) else { return Ok(()) };
+    let beside = operands.iter().position(wants_rex);
+    if beside.is_none() && !form.rex_w {
+        return Ok(());
+    }
+    Err(Mismatch::HighByteWithRex { index, operand: operands[index], beside })
+}
+
+/// Whether an operand needs a REX prefix whatever the form.
+fn wants_rex(operand: &Operand) -> bool {
+    let extended = |gpr: Gpr| gpr.number() >= 8;
+    match operand {
+        Operand::Reg(Reg { gpr, class: RegClass::R8 }) => gpr.number() >= 4,
+        Operand::Reg(reg) => extended(reg.gpr),
+        Operand::RegHole(_) => true,
+        Operand::Mem(mem) => {
+            let base = match mem.base {
+                Base::Reg(gpr) => extended(gpr),
+                Base::Hole => true,
+                Base::None | Base::Rip | Base::Target => false,
+            };
+            let index = match mem.index {
+                Some((Index::Reg(gpr), _)) => extended(gpr),
+                Some((Index::Hole, _)) => true,
+                None => false,
+            };
+            base || index
+        }
+        Operand::Imm(_) | Operand::Target(_) => false,
+    }
+}

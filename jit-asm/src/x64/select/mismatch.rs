@@ -1,0 +1,405 @@
+//! Why an instruction is in no form of the table, in words for the one who wrote it.
+
+use super::{imm_ranges, takes, takes_imm};
+use crate::x64::form::{Extension, Form, FormOperand, Kind};
+use crate::x64::operand::{Imm, Mem, Operand, Reg, RegClass, Width};
+use core::fmt;
+
+/// Why `select` found no form. Operands are counted from 0.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Mismatch {
+    /// The table has no such mnemonic.
+    UnknownMnemonic {
+        /// The word.
+        mnemonic: String,
+        /// Mnemonics that look like it, the nearest first.
+        nearest: Vec<&'static str>,
+    },
+    /// The mnemonic takes another number of operands.
+    OperandCount {
+        /// The mnemonic.
+        mnemonic: String,
+        /// How many were given.
+        given: usize,
+        /// How many it takes.
+        takes: Vec<usize>,
+    },
+    /// Nothing says how wide a memory operand is.
+    AmbiguousWidth {
+        /// Which operand.
+        index: usize,
+        /// The widths it could have.
+        widths: Vec<Width>,
+    },
+    /// An operand that no form of this instruction takes there.
+    Operand {
+        /// Which operand.
+        index: usize,
+        /// What it is, in words.
+        is: String,
+        /// What would fit, in the manual's words.
+        fits: Vec<String>,
+    },
+    /// Two operands that must have one width have two.
+    WidthsDiffer {
+        /// One operand and its width.
+        a: (usize, Width),
+        /// The other operand and its width.
+        b: (usize, Width),
+    },
+    /// Two operands in memory; the machine addresses one.
+    TwoMemoryOperands {
+        /// The second of them.
+        index: usize,
+    },
+    /// ah, ch, dh or bh in an instruction that has a REX prefix, where its number means another register.
+    HighByteWithRex {
+        /// Which operand.
+        index: usize,
+        /// The register.
+        operand: Operand,
+        /// The operand that wants the prefix, unless it is the instruction's 64-bit size.
+        beside: Option<usize>,
+    },
+    /// A literal outside the range of every field the instruction has for it.
+    ImmediateOutOfRange {
+        /// Which operand.
+        index: usize,
+        /// The literal.
+        value: i128,
+        /// The least and the greatest that fit.
+        range: (i128, i128),
+        /// What the widest field for it is, in the manual's words.
+        widest: String,
+    },
+    /// A hole of a width for which the instruction has no immediate field.
+    HoleWidth {
+        /// Which operand.
+        index: usize,
+        /// The width of the hole.
+        width: Width,
+        /// The widths there are.
+        widths: Vec<Width>,
+    },
+    /// An address that cannot be encoded.
+    Address {
+        /// Which operand.
+        index: usize,
+        /// Why not.
+        fault: AddressFault,
+    },
+}
+
+/// Why an address cannot be encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AddressFault {
+    /// rsp as a scaled index, or as base and index.
+    RspAsIndex,
+    /// An address relative to rip has no index.
+    RipWithIndex,
+    /// A linked address has no displacement besides.
+    TargetWithDisplacement,
+    /// A displacement of 8 bits wants a base register.
+    ByteDisplacementWithoutBase,
+}
+
+impl Mismatch {
+    pub(super) fn unknown(mnemonic: &str) -> Mismatch {
+        let mut near: Vec<(usize, &'static str)> =
+            super::mnemonics().map(|known| (distance(mnemonic, known), known)).collect();
+        near.sort_by_key(|(d, _)| *d);
+        let most = if mnemonic.len() < 4 { 1 } else { 2 };
+        let nearest =
+            near.into_iter().take_while(|(d, _)| *d <= most).map(|(_, known)| known).take(3).collect();
+        Mismatch::UnknownMnemonic { mnemonic: mnemonic.to_owned(), nearest }
+    }
+
+    pub(super) fn count(mnemonic: &str, forms: &[Form], given: usize) -> Mismatch {
+        let mut takes: Vec<usize> = forms.iter().map(Form::arity).collect();
+        takes.sort_unstable();
+        takes.dedup();
+        Mismatch::OperandCount { mnemonic: mnemonic.to_owned(), given, takes }
+    }
+
+    /// The operand at fault, if it is one operand's fault.
+    #[must_use]
+    pub fn operand(&self) -> Option<usize> {
+        match self {
+            Mismatch::UnknownMnemonic { .. } | Mismatch::OperandCount { .. } => None,
+            Mismatch::WidthsDiffer { b, .. } => Some(b.0),
+            Mismatch::AmbiguousWidth { index, .. }
+            | Mismatch::Operand { index, .. }
+            | Mismatch::TwoMemoryOperands { index }
+            | Mismatch::HighByteWithRex { index, .. }
+            | Mismatch::ImmediateOutOfRange { index, .. }
+            | Mismatch::HoleWidth { index, .. }
+            | Mismatch::Address { index, .. } => Some(*index),
+        }
+    }
+
+    /// What is wrong, as a sentence without a full stop.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Mismatch::UnknownMnemonic { mnemonic, .. } => {
+                format!("`{mnemonic}` is no instruction of the table")
+            }
+            Mismatch::OperandCount { mnemonic, given, takes } => {
+                let takes: Vec<String> = takes.iter().map(ToString::to_string).collect();
+                format!("`{mnemonic}` takes {} operands, not {given}", or(&takes))
+            }
+            Mismatch::AmbiguousWidth { .. } => "the width of this operand is not known".to_owned(),
+            Mismatch::Operand { is, .. } => format!("{is} does not fit here"),
+            Mismatch::WidthsDiffer { a, b } => {
+                format!("this operand has {} bits, operand {} has {}", b.1.bits(), a.0 + 1, a.1.bits())
+            }
+            Mismatch::TwoMemoryOperands { .. } => "an instruction has one memory operand".to_owned(),
+            Mismatch::HighByteWithRex { operand, .. } => {
+                format!("{} cannot be used in this instruction", describe(operand))
+            }
+            Mismatch::ImmediateOutOfRange { value, .. } => format!("{value} is out of range here"),
+            Mismatch::HoleWidth { width, .. } => {
+                format!("this instruction has no immediate of {} bits", width.bits())
+            }
+            Mismatch::Address { fault, .. } => match fault {
+                AddressFault::RspAsIndex => "rsp cannot be an index",
+                AddressFault::RipWithIndex => "an address relative to rip has no index",
+                AddressFault::TargetWithDisplacement => "the address of a label has no displacement",
+                AddressFault::ByteDisplacementWithoutBase => "a displacement of 8 bits wants a base register",
+            }
+            .to_owned(),
+        }
+    }
+
+    /// A few words to stand under the place.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Mismatch::UnknownMnemonic { .. } => "unknown instruction".to_owned(),
+            Mismatch::OperandCount { takes, .. } => {
+                let takes: Vec<String> = takes.iter().map(ToString::to_string).collect();
+                format!("wants {} operands", or(&takes))
+            }
+            Mismatch::AmbiguousWidth { widths, .. } => format!("could be {}", or(&words(widths))),
+            Mismatch::Operand { fits, .. } => format!("wants {}", or(fits)),
+            Mismatch::WidthsDiffer { a, b } => format!("{} bits here, {} there", b.1.bits(), a.1.bits()),
+            Mismatch::TwoMemoryOperands { .. } => "the second in memory".to_owned(),
+            Mismatch::HighByteWithRex { .. } => "not beside a REX prefix".to_owned(),
+            Mismatch::ImmediateOutOfRange { range, .. } => format!("wants {} to {}", range.0, range.1),
+            Mismatch::HoleWidth { widths, .. } => format!("could be {}", or(&integers(widths))),
+            Mismatch::Address { .. } => "cannot be encoded".to_owned(),
+        }
+    }
+
+    /// What would fit, or how to write what was meant.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        match self {
+            Mismatch::UnknownMnemonic { nearest, .. } if nearest.is_empty() => None,
+            Mismatch::UnknownMnemonic { nearest, .. } => {
+                let quoted: Vec<String> = nearest.iter().map(|n| format!("`{n}`")).collect();
+                Some(format!("did you mean {}?", or(&quoted)))
+            }
+            Mismatch::OperandCount { .. } | Mismatch::Operand { .. } => None,
+            Mismatch::AmbiguousWidth { widths, .. } => {
+                let widest = widths.last()?;
+                Some(format!("write the width in front of it, like `{widest} [..]`"))
+            }
+            Mismatch::WidthsDiffer { .. } => Some(
+                "both must have one width; movzx, movsx and movsxd widen, and the lower half of a register has \
+                 a name of its own"
+                    .to_owned(),
+            ),
+            Mismatch::TwoMemoryOperands { .. } => Some("load one of them into a register first".to_owned()),
+            Mismatch::HighByteWithRex { beside, .. } => Some(match beside {
+                Some(beside) => format!(
+                    "operand {} wants a REX prefix, with which the number of ah, ch, dh, bh means spl, bpl, sil, dil",
+                    beside + 1
+                ),
+                None => "64 bits want a REX prefix, with which the number of ah, ch, dh, bh means spl, bpl, sil, \
+                         dil"
+                    .to_owned(),
+            }),
+            Mismatch::ImmediateOutOfRange { widest, .. } => {
+                Some(format!("the widest immediate here is {widest}; `mov` to a 64-bit register takes any value"))
+            }
+            Mismatch::HoleWidth { widths, .. } => {
+                Some(format!("write {} behind the hole's name", or(&integers(widths))))
+            }
+            Mismatch::Address { fault, .. } => Some(
+                match fault {
+                    AddressFault::RspAsIndex => "use rsp as the base, or another register as the index",
+                    AddressFault::RipWithIndex => "load the address first: `lea rax, [rip + ..]`",
+                    AddressFault::TargetWithDisplacement => "load the address first: `lea rax, [..]`",
+                    AddressFault::ByteDisplacementWithoutBase => "leave out the `: i8`",
+                }
+                .to_owned(),
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message(), self.label())?;
+        if let Some(note) = self.note() {
+            write!(f, "; {note}")?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for Mismatch {}
+
+/// `a`, `a or b`, `a, b or c`.
+fn or(words: &[String]) -> String {
+    match words {
+        [] => "nothing".to_owned(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} or {last}", most.join(", ")),
+    }
+}
+
+fn words(widths: &[Width]) -> Vec<String> {
+    widths.iter().map(ToString::to_string).collect()
+}
+
+fn integers(widths: &[Width]) -> Vec<String> {
+    widths.iter().map(|w| format!("`: i{}`", w.bits())).collect()
+}
+
+/// An operand in words.
+fn describe(operand: &Operand) -> String {
+    match operand {
+        Operand::Reg(reg) => reg.to_string(),
+        Operand::RegHole(RegClass::R8High) => "a hole for ah, ch, dh or bh".to_owned(),
+        Operand::RegHole(class) => format!("a hole for a register of {} bits", class.width().bits()),
+        Operand::Mem(Mem { width: Some(width), .. }) => format!("a {width} in memory"),
+        Operand::Mem(_) => "a memory operand".to_owned(),
+        Operand::Imm(Imm::Literal(value)) => format!("the number {value}"),
+        Operand::Imm(Imm::Hole(_)) => "a hole for a number".to_owned(),
+        Operand::Target(_) => "a jump target".to_owned(),
+    }
+}
+
+/// The width an operand brings along.
+fn own_width(operand: &Operand) -> Option<Width> {
+    match operand {
+        Operand::Reg(Reg { class, .. }) | Operand::RegHole(class) => Some(class.width()),
+        Operand::Mem(mem) => mem.width,
+        _ => None,
+    }
+}
+
+/// Whether a form takes the operand at this place, whatever the others are.
+fn takes_at(form: &Form, index: usize, given: &Operand) -> bool {
+    let Some(wanted) = form.explicit().nth(index) else { return false };
+    match given {
+        Operand::Imm(imm) => takes_imm(form, wanted, *imm),
+        _ => takes(wanted, given),
+    }
+}
+
+/// Why none of these forms, all with the right number of operands, takes the operands.
+pub(super) fn explain(forms: &[&Form], operands: &[Operand]) -> Mismatch {
+    if let Some(fault) = immediate_at_fault(forms, operands) {
+        return fault;
+    }
+    for (index, given) in operands.iter().enumerate() {
+        if !forms.iter().any(|f| takes_at(f, index, given)) {
+            return misfit(index, given, forms);
+        }
+    }
+    let in_memory = |o: &Operand| matches!(o, Operand::Mem(_));
+    if operands.iter().filter(|o| in_memory(o)).count() > 1 {
+        let index = operands.iter().rposition(in_memory).unwrap_or_default();
+        return Mismatch::TwoMemoryOperands { index };
+    }
+    let sized: Vec<(usize, Width)> =
+        operands.iter().enumerate().filter_map(|(i, o)| Some((i, own_width(o)?))).collect();
+    if let [a, rest @ ..] = &sized[..]
+        && let Some(b) = rest.iter().find(|b| b.1 != a.1)
+        && forms.iter().any(|f| {
+            // A form in which the two operands have one width.
+            let width = |i: usize| f.explicit().nth(i).and_then(|w: &FormOperand| w.width);
+            takes_at(f, a.0, &operands[a.0]) && width(a.0) == width(b.0)
+        })
+    {
+        return Mismatch::WidthsDiffer { a: *a, b: *b };
+    }
+    // Each operand fits somewhere, but not together: blame the first that does not follow its predecessors.
+    let mut candidates: Vec<&Form> = forms.to_vec();
+    for (index, given) in operands.iter().enumerate() {
+        let following: Vec<&Form> =
+            candidates.iter().copied().filter(|f| takes_at(f, index, given)).collect();
+        if following.is_empty() {
+            return misfit(index, given, &candidates);
+        }
+        candidates = following;
+    }
+    // All follow one another in some form: only `select`'s special cases are left, which have another form.
+    misfit(0, &operands[0], forms)
+}
+
+fn misfit(index: usize, given: &Operand, forms: &[&Form]) -> Mismatch {
+    let mut fits: Vec<String> = vec![];
+    for wanted in forms.iter().filter_map(|f| f.explicit().nth(index)) {
+        let word = match wanted.kind {
+            Kind::Mem => "memory".to_owned(),
+            Kind::Rel => "a label or function".to_owned(),
+            Kind::Imm(_) => format!("imm{}", wanted.width.map_or(0, Width::bits)),
+            _ => wanted.to_string(),
+        };
+        if !fits.contains(&word) {
+            fits.push(word);
+        }
+    }
+    Mismatch::Operand { index, is: describe(given), fits }
+}
+
+/// The immediate that is the only thing some form minds.
+fn immediate_at_fault(forms: &[&Form], operands: &[Operand]) -> Option<Mismatch> {
+    let index = operands.iter().position(|o| matches!(o, Operand::Imm(_)))?;
+    let Operand::Imm(given) = operands[index] else { return None };
+    let willing: Vec<(&Form, &FormOperand)> = forms
+        .iter()
+        .filter(|f| (0..operands.len()).all(|i| i == index || takes_at(f, i, &operands[i])))
+        .filter_map(|f| Some((*f, f.explicit().nth(index)?)))
+        .filter(|(_, wanted)| matches!(wanted.kind, Kind::Imm(_)))
+        .collect();
+    let (form, widest) = willing.iter().copied().max_by_key(|(_, wanted)| wanted.width)?;
+    match given {
+        Imm::Literal(value) => {
+            let range = *imm_ranges(form, widest).first()?;
+            Some(Mismatch::ImmediateOutOfRange { index, value, range, widest: widest.to_string() })
+        }
+        Imm::Hole(width) => {
+            let offered = willing
+                .iter()
+                .filter(|(_, w)| !(w.kind == Kind::Imm(Extension::Zero) && w.width == Some(Width::B32)));
+            let mut widths: Vec<Width> = offered.filter_map(|(_, w)| w.width).collect();
+            widths.sort_unstable();
+            widths.dedup();
+            Some(Mismatch::HoleWidth { index, width: width?, widths })
+        }
+    }
+}
+
+/// Letters to insert, remove, replace or swap with a neighbour to get from one word to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
