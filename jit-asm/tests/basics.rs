@@ -33,3 +33,15 @@ fn layouts_follow_values_of_literals_and_kinds_of_holes() {
     assert_eq!(hex("add", &[Operand::RegHole(RegClass::R64), r64(Rcx)]), "4801c8");
     assert_eq!(hex("cqo", &[]), "4899");
 }
+
+#[test]
+fn nops_of_every_length_are_nops() {
+    for bytes in 0..40 {
+        let code: Vec<u8> = jit_asm::x64::nops(bytes).iter().flat_map(|n| n.bytes().to_vec()).collect();
+        assert_eq!(code.len(), bytes);
+        let mut decoder = iced_x86::Decoder::new(64, &code, 0);
+        while decoder.can_decode() {
+            assert_eq!(decoder.decode().mnemonic(), iced_x86::Mnemonic::Nop, "{code:02x?}");
+        }
+    }
+}

@@ -114,6 +114,12 @@ impl Encoded {
         &self.fields
     }
 
+    /// The same bytes, and nothing to patch.
+    pub(super) fn without_fields(mut self) -> Encoded {
+        self.fields.clear();
+        self
+    }
+
     fn put(&mut self, byte: u8) {
         self.bytes[usize::from(self.len)] = byte;
         self.len += 1;
