@@ -16,6 +16,7 @@
 //! bytes of its templates.
 #![forbid(unsafe_code)]
 
+pub mod constant;
 pub mod reg;
 pub mod sink;
 pub mod template;

@@ -1,0 +1,213 @@
+//! A laid-out template as Rust.
+
+use jit_asm::syntax::{Integer, LaidOut, PlacedConstant, PlacedHole, Value};
+use jit_asm::template::{Effects, HoleKind, RegField, StackMove};
+use jit_asm::x64::operand::Width;
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+
+/// The bytes as an expression of type `[u8; N]`, constants patched.
+pub(crate) fn bytes(library: &TokenStream, laid_out: &LaidOut) -> TokenStream {
+    let plain = Literal::byte_string(&laid_out.bytes);
+    let patched =
+        laid_out.constants.iter().fold(quote!(*#plain), |bytes, constant| patch(library, &bytes, constant));
+    quote!(#patched)
+}
+
+/// `bytes` with one constant in its place. The call stands at the hole: what does not fit is shown there.
+fn patch(library: &TokenStream, bytes: &TokenStream, constant: &PlacedConstant) -> TokenStream {
+    let PlacedConstant { at, width, sign_extended, hole } = constant;
+    let at = Literal::usize_unsuffixed(usize::from(*at));
+    let width = Literal::usize_unsuffixed(width_bytes(*width));
+    let content = &hole.content;
+    let field = quote_spanned! {hole.span=>
+        #library::constant::field::<#width>(#library::constant::integer(#content) as i128, #sign_extended)
+    };
+    quote!(#library::constant::patch(#bytes, #at, #field))
+}
+
+/// The description as a `Template` expression whose bytes are `bytes`, a `&'static [u8]`.
+pub(crate) fn template(
+    library: &TokenStream,
+    name: &str,
+    laid_out: &LaidOut,
+    bytes: &TokenStream,
+) -> TokenStream {
+    let holes = laid_out.holes.iter().map(|placed| hole(library, placed));
+    let lines = laid_out.lines.iter().map(|(at, text)| {
+        let at = Literal::u16_unsuffixed(*at);
+        quote!(#library::Line { at: #at, text: #text })
+    });
+    let effects = effects(library, &laid_out.effects);
+    quote! {
+        #library::Template {
+            name: #name,
+            bytes: #bytes,
+            holes: &[#(#holes),*],
+            lines: &[#(#lines),*],
+            effects: #effects,
+        }
+    }
+}
+
+fn hole(library: &TokenStream, placed: &PlacedHole) -> TokenStream {
+    let at = Literal::u16_unsuffixed(placed.at);
+    let name = placed.hole.content.to_string();
+    let kind = match placed.kind {
+        HoleKind::Imm(width) => quote!(Imm(#width)),
+        HoleKind::Disp(width) => quote!(Disp(#width)),
+        HoleKind::Rel32 { tail } => quote!(Rel32 { tail: #tail }),
+        HoleKind::Reg(RegField { low_at, low_shift, rex_at, rex_bit, reads, writes }) => quote! {
+            Reg(#library::RegField {
+                low_at: #low_at, low_shift: #low_shift, rex_at: #rex_at, rex_bit: #rex_bit,
+                reads: #reads, writes: #writes,
+            })
+        },
+    };
+    quote!(#library::Hole { at: #at, kind: #library::HoleKind::#kind, name: #name })
+}
+
+fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
+    let Effects { reads, writes, reads_flags, writes_flags, .. } = effects;
+    let Effects { reads_memory, writes_memory, stack, calls, jumps, traps, .. } = effects;
+    let (reads, writes) = (reads.bits(), writes.bits());
+    let (reads_flags, writes_flags) = (reads_flags.0, writes_flags.0);
+    let stack = match stack {
+        StackMove::By(bytes) => quote!(By(#bytes)),
+        StackMove::Unknown => quote!(Unknown),
+    };
+    quote! {
+        #library::Effects {
+            reads: #library::RegSet::from_bits(#reads),
+            writes: #library::RegSet::from_bits(#writes),
+            reads_flags: #library::Flags(#reads_flags),
+            writes_flags: #library::Flags(#writes_flags),
+            reads_memory: #reads_memory,
+            writes_memory: #writes_memory,
+            stack: #library::StackMove::#stack,
+            calls: #calls,
+            jumps: #jumps,
+            traps: #traps,
+        }
+    }
+}
+
+/// The variable that holds the value of hole `n`.
+fn variable(n: usize) -> Ident {
+    format_ident!("hole{n}", span = Span::mixed_site())
+}
+
+/// One `let` per hole, its type beside the user's expression, so that a mismatch is shown there.
+pub(crate) fn values(library: &TokenStream, holes: &[PlacedHole]) -> TokenStream {
+    let lets = holes.iter().enumerate().map(|(n, placed)| {
+        let variable = variable(n);
+        let content = &placed.hole.content;
+        let span = placed.hole.span;
+        let ty = match placed.value {
+            Value::Integer(integer) => {
+                let name = Ident::new(integer_name(integer), span);
+                quote_spanned!(span=> : ::core::primitive::#name)
+            }
+            Value::Register => quote_spanned!(span=> : #library::Gpr),
+            Value::Index => quote_spanned!(span=> : #library::IndexGpr),
+            Value::Target => TokenStream::new(),
+        };
+        quote!(let #variable #ty = #content;)
+    });
+    quote!(#(#lets)*)
+}
+
+/// Copy the piece into `sink`, fill its holes with the variables of [`values`], and tell the sink about it.
+/// `piece` is a `&'static [u8; N]`, `template` a `&'static Template`.
+pub(crate) fn put(
+    library: &TokenStream,
+    laid_out: &LaidOut,
+    sink: &Ident,
+    piece: &TokenStream,
+    template: &TokenStream,
+) -> TokenStream {
+    let out = Ident::new("out", Span::mixed_site());
+    let len = laid_out.bytes.len();
+    let mut stores = TokenStream::new();
+    let mut links = TokenStream::new();
+    for (n, placed) in laid_out.holes.iter().enumerate() {
+        let value = variable(n);
+        match placed.value {
+            Value::Integer(integer) => stores.extend(store(placed, integer, &out, &value)),
+            Value::Register | Value::Index => stores.extend(merge(library, placed, &out, &value)),
+            Value::Target => links.extend(link(library, placed, len, sink, &value)),
+        }
+    }
+    let len = Literal::usize_unsuffixed(len);
+    let bind = if stores.is_empty() { quote!() } else { quote!(let #out: &mut [u8; #len] =) };
+    quote! {
+        #bind #library::Sink::put_piece::<#len>(#sink, #piece);
+        #stores
+        #library::Sink::note_template(#sink, #template);
+        #links
+    }
+}
+
+/// How many bytes a hole replaces; `None` for one that only adds bits.
+pub(crate) fn field_bytes(kind: HoleKind) -> Option<usize> {
+    match kind {
+        HoleKind::Imm(bytes) | HoleKind::Disp(bytes) => Some(usize::from(bytes)),
+        HoleKind::Rel32 { .. } => Some(4),
+        HoleKind::Reg(_) => None,
+    }
+}
+
+/// A value of its own bytes.
+fn store(placed: &PlacedHole, integer: Integer, out: &Ident, value: &Ident) -> TokenStream {
+    let start = usize::from(placed.at);
+    let end = start + width_bytes(integer.width);
+    let (start, end) = (Literal::usize_unsuffixed(start), Literal::usize_unsuffixed(end));
+    let name = Ident::new(integer_name(integer), Span::call_site());
+    quote!(#out[#start..#end].copy_from_slice(&::core::primitive::#name::to_le_bytes(#value));)
+}
+
+/// A register number: three bits here, the fourth in the REX prefix; both are zero in the piece.
+fn merge(library: &TokenStream, placed: &PlacedHole, out: &Ident, value: &Ident) -> TokenStream {
+    let HoleKind::Reg(RegField { low_at, low_shift, rex_at, rex_bit, .. }) = placed.kind else {
+        return TokenStream::new();
+    };
+    let ty = if placed.value == Value::Index { quote!(IndexGpr) } else { quote!(Gpr) };
+    let (low_at, rex_at) =
+        (Literal::usize_unsuffixed(low_at.into()), Literal::usize_unsuffixed(rex_at.into()));
+    quote! {
+        #out[#low_at] |= (#library::#ty::number(#value) & 7) << #low_shift;
+        #out[#rex_at] |= (#library::#ty::number(#value) >> 3) << #rex_bit;
+    }
+}
+
+/// A label or function: the sink's business.
+fn link(library: &TokenStream, placed: &PlacedHole, len: usize, sink: &Ident, value: &Ident) -> TokenStream {
+    let HoleKind::Rel32 { tail } = placed.kind else { return TokenStream::new() };
+    let back = (len - usize::from(placed.at)) as u32;
+    let tail = u32::from(tail);
+    let field = quote!(#library::Field { back: #back, tail: #tail });
+    let span = placed.hole.span;
+    quote_spanned!(span=> #library::LinkSink::link_rel32(#sink, #field, #value);)
+}
+
+pub(crate) fn width_bytes(width: Width) -> usize {
+    match width {
+        Width::B8 => 1,
+        Width::B16 => 2,
+        Width::B32 => 4,
+        Width::B64 => 8,
+    }
+}
+
+fn integer_name(integer: Integer) -> &'static str {
+    match (integer.width, integer.signed) {
+        (Width::B8, true) => "i8",
+        (Width::B16, true) => "i16",
+        (Width::B32, true) => "i32",
+        (Width::B64, true) => "i64",
+        (Width::B8, false) => "u8",
+        (Width::B16, false) => "u16",
+        (Width::B32, false) => "u32",
+        (Width::B64, false) => "u64",
+    }
+}

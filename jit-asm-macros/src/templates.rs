@@ -1,0 +1,303 @@
+//! `templates! { /// doc  pub fn name(parameters) = x64!< .. >; .. }`.
+//!
+//! An entry becomes a function that emits, and beside it an empty type of the same name that carries the
+//! description, so that `name(..)` and `name::TEMPLATE` both work wherever the entry stands, inside a
+//! function too.
+
+use crate::{emit, input, report, x64};
+use jit_asm::syntax::{Error, Errors, Extent, Hole, LaidOut, Value};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use std::fmt::Write as _;
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, Token, Type, Visibility};
+
+/// What an entry says before its body.
+struct Signature {
+    attrs: Vec<Attribute>,
+    vis: Visibility,
+    name: Ident,
+    params: Vec<Param>,
+}
+
+struct Param {
+    name: Ident,
+    ty: Type,
+}
+
+/// An entry whose template is laid out and whose holes name parameters.
+struct Entry {
+    signature: Signature,
+    laid_out: LaidOut,
+}
+
+/// The expansion, or the errors in its place.
+pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    let (library, tokens) = input::library(input);
+    match check(tokens.into_iter().collect()) {
+        Ok(entries) => entries.iter().map(|entry| item(&library, entry)).collect(),
+        Err(errors) => report::compile_errors(&errors),
+    }
+}
+
+/// Read and lay out all entries; every error of every entry comes back.
+fn check(tokens: TokenStream) -> Result<Vec<Entry>, Vec<Error>> {
+    let mut errors = Errors::new();
+    let mut parsed = vec![];
+    let read = |input: ParseStream| {
+        while !input.is_empty() {
+            match signature(input).and_then(|signature| Ok((signature, body(input)?))) {
+                Ok(entry) => parsed.push(entry),
+                Err(error) => {
+                    report::of_syn(error).for_each(|error| errors.add(error));
+                    skip_entry(input);
+                }
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = Parser::parse2(read, tokens) {
+        report::of_syn(error).for_each(|error| errors.add(error));
+    }
+    let mut entries = vec![];
+    for (signature, body) in parsed {
+        match x64::lay_out(body) {
+            Ok(laid_out) => {
+                check_params(&signature, &laid_out, &mut errors);
+                entries.push(Entry { signature, laid_out });
+            }
+            Err(more) => more.into_iter().for_each(|error| errors.add(error)),
+        }
+    }
+    errors.barrier(entries)
+}
+
+/// `/// doc  pub fn name(lhs: i32, special: Label)`.
+fn signature(input: ParseStream) -> syn::Result<Signature> {
+    let attrs = input.call(Attribute::parse_outer)?;
+    let vis = input.parse()?;
+    input.parse::<Token![fn]>()?;
+    let name = input.parse()?;
+    if input.peek(Token![<]) {
+        return Err(input.error("a template has no generic parameters"));
+    }
+    let content;
+    syn::parenthesized!(content in input);
+    let params = content.parse_terminated(param, Token![,])?;
+    if input.peek(Token![->]) {
+        return Err(input.error("a template returns nothing: it emits code into the sink"));
+    }
+    Ok(Signature { attrs, vis, name, params: params.into_iter().collect() })
+}
+
+fn param(input: ParseStream) -> syn::Result<Param> {
+    if input.peek(Token![self]) || input.peek(Token![&]) || input.peek(Token![mut]) {
+        return Err(input.error("a parameter is `name: Type`; the sink is added in front of them"));
+    }
+    let name = input.parse()?;
+    input.parse::<Token![:]>()?;
+    Ok(Param { name, ty: input.parse()? })
+}
+
+const SPELLING: &str = "inside `templates!` the body is `= x64!< .. >;`";
+
+/// `= x64!< .. >;`, and what stands between the angles.
+fn body(input: ParseStream) -> syn::Result<TokenStream> {
+    let spelled = |input: ParseStream| input.error(SPELLING);
+    input.parse::<Token![=]>().map_err(|_| spelled(input))?;
+    match input.parse::<Ident>() {
+        Ok(word) if word == "x64" => {}
+        Ok(word) => return Err(syn::Error::new(word.span(), SPELLING)),
+        Err(_) => return Err(spelled(input)),
+    }
+    input.parse::<Token![!]>().map_err(|_| spelled(input))?;
+    let open = input.span();
+    input.parse::<Token![<]>().map_err(|_| spelled(input))?;
+    let mut body = TokenStream::new();
+    loop {
+        if input.is_empty() {
+            return Err(syn::Error::new(open, "this `<` is never closed: the body ends with `>;`"));
+        }
+        match input.parse::<TokenTree>()? {
+            TokenTree::Punct(p) if p.as_char() == '>' => break,
+            token => body.extend([token]),
+        }
+    }
+    input.parse::<Token![;]>().map_err(|error| syn::Error::new(error.span(), "expected `;` behind `>`"))?;
+    Ok(body)
+}
+
+/// After a mistake in the frame of an entry: go to where the next one can begin.
+fn skip_entry(input: ParseStream) {
+    let mut before = ' ';
+    while let Ok(token) = input.parse::<TokenTree>() {
+        match token {
+            TokenTree::Punct(p) if p.as_char() == ';' && before == '>' => return,
+            TokenTree::Punct(p) => before = p.as_char(),
+            _ => before = ' ',
+        }
+        if input.peek(Token![pub]) || input.peek(Token![fn]) {
+            return;
+        }
+    }
+}
+
+/// Every hole names parameters, and every parameter is named.
+fn check_params(signature: &Signature, laid_out: &LaidOut, errors: &mut Errors) {
+    let mut used = vec![false; signature.params.len()];
+    for placed in &laid_out.holes {
+        mark(&placed.hole.content, &signature.params, &mut used);
+        let known = |word: &Ident| signature.params.iter().any(|param| param.name == *word);
+        if let Some(word) = lone_word(&placed.hole.content)
+            && !known(&word)
+        {
+            errors.add(no_parameter(signature, &placed.hole, &word, placed.value));
+        }
+    }
+    for placed in &laid_out.constants {
+        if let Some(word) = lone_word(&placed.hole.content)
+            && signature.params.iter().any(|param| param.name == word)
+        {
+            mark(&placed.hole.content, &signature.params, &mut used);
+            errors.add(
+                Error::new(
+                    Extent::one(placed.hole.span),
+                    format!("`{word}` is a parameter, known only when the code is emitted"),
+                )
+                .help(format!("write `{{{word}}}`")),
+            );
+        }
+    }
+    for (param, used) in signature.params.iter().zip(used) {
+        if !used {
+            errors.add(
+                Error::new(
+                    Extent::one(param.name.span()),
+                    format!("no hole of this template uses `{}`", param.name),
+                )
+                .help(format!("write `{{{}}}` where its value belongs, or remove the parameter", param.name)),
+            );
+        }
+    }
+}
+
+fn no_parameter(signature: &Signature, hole: &Hole, word: &Ident, value: Value) -> Error {
+    let names: Vec<String> = signature.params.iter().map(|param| format!("`{}`", param.name)).collect();
+    let ty = match value {
+        Value::Integer(_) => "i32",
+        Value::Register => "Gpr",
+        Value::Index => "IndexGpr",
+        Value::Target => "Label",
+    };
+    let known = match names.is_empty() {
+        true => "this template has none".to_owned(),
+        false => format!("its parameters are {}", names.join(", ")),
+    };
+    Error::new(Extent::one(hole.span), format!("`{word}` is no parameter of `{}`", signature.name))
+        .help(format!("{known}; add `{word}: {ty}`, or write `{{const {word}}}` for a Rust constant"))
+}
+
+/// Mark the parameters that are named anywhere in `tokens`.
+fn mark(tokens: &TokenStream, params: &[Param], used: &mut [bool]) {
+    for token in tokens.clone() {
+        match token {
+            TokenTree::Ident(word) => {
+                for (param, used) in params.iter().zip(&mut *used) {
+                    *used |= param.name == word;
+                }
+            }
+            TokenTree::Group(group) => mark(&group.stream(), params, used),
+            _ => {}
+        }
+    }
+}
+
+/// The word, if the tokens are one word.
+fn lone_word(tokens: &TokenStream) -> Option<Ident> {
+    let mut tokens = tokens.clone().into_iter();
+    match (tokens.next(), tokens.next()) {
+        (Some(TokenTree::Ident(word)), None) => Some(word),
+        _ => None,
+    }
+}
+
+/// The function and the type of one entry.
+fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
+    let Entry { signature: Signature { attrs, vis, name, params }, laid_out } = entry;
+    let text = name.to_string();
+    let bytes = emit::bytes(library, laid_out);
+    let len = laid_out.bytes.len();
+    let description = emit::template(library, &text, laid_out, &quote!(#name::PIECE));
+    let listing = listing(laid_out);
+    let about = format!("The description of [`{text}()`]({text}()).");
+
+    let sink = Ident::new("sink", Span::mixed_site());
+    let bounds = bounds(library, laid_out, params);
+    let values = emit::values(library, &laid_out.holes);
+    let put = emit::put(library, laid_out, &sink, &quote!(#name::PIECE), &quote!(&#name::TEMPLATE));
+    let params = params.iter().map(|Param { name, ty }| quote!(#name: #ty));
+    quote! {
+        #(#attrs)*
+        #[doc = #listing]
+        #[inline]
+        #[allow(clippy::too_many_arguments)]
+        #vis fn #name(#sink: &mut (impl #bounds), #(#params),*) {
+            #values
+            #put
+        }
+
+        #[doc = #about]
+        #[allow(non_camel_case_types)]
+        #vis enum #name {}
+
+        impl #name {
+            const PIECE: &'static [u8; #len] = &#bytes;
+            /// Bytes, holes, text and effects.
+            pub const TEMPLATE: #library::Template = #description;
+        }
+    }
+}
+
+/// What the sink must be: `LinkSink<T>` for the type of each parameter that is a target, or a plain `Sink`.
+fn bounds(library: &TokenStream, laid_out: &LaidOut, params: &[Param]) -> TokenStream {
+    let mut bounds: Vec<(String, TokenStream)> = vec![];
+    for placed in laid_out.holes.iter().filter(|placed| placed.value == Value::Target) {
+        let mut used = vec![false; params.len()];
+        mark(&placed.hole.content, params, &mut used);
+        for (Param { ty, .. }, _) in params.iter().zip(used).filter(|(_, used)| *used) {
+            let text = ty.to_token_stream().to_string();
+            if bounds.iter().all(|(known, _)| *known != text) {
+                bounds.push((text, quote!(#library::LinkSink<#ty>)));
+            }
+        }
+    }
+    if bounds.is_empty() {
+        return quote!(#library::Sink);
+    }
+    let bounds = bounds.iter().map(|(_, bound)| bound);
+    quote!(#(#bounds)+*)
+}
+
+/// The code with its bytes, for the documentation; bytes that are filled in are dots.
+fn listing(laid_out: &LaidOut) -> String {
+    let mut shown: Vec<String> = laid_out.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let fields =
+        laid_out.holes.iter().filter_map(|placed| Some((placed.at, emit::field_bytes(placed.kind)?)));
+    let constants = laid_out.constants.iter().map(|placed| (placed.at, emit::width_bytes(placed.width)));
+    for (at, bytes) in fields.chain(constants) {
+        shown[usize::from(at)..usize::from(at) + bytes].fill("..".into());
+    }
+    let ends = laid_out.lines.iter().skip(1).map(|(at, _)| usize::from(*at)).chain([shown.len()]);
+    let rows: Vec<(usize, String, &str)> = laid_out
+        .lines
+        .iter()
+        .zip(ends)
+        .map(|((at, text), end)| (usize::from(*at), shown[usize::from(*at)..end].join(" "), text.as_str()))
+        .collect();
+    let width = rows.iter().map(|(_, bytes, _)| bytes.len()).max().unwrap_or(0);
+    let mut text = String::from("\n```text\n");
+    for (at, bytes, line) in rows {
+        let _ = writeln!(text, "{at:4}  {bytes:width$}  {line}");
+    }
+    text + "```"
+}

@@ -1,0 +1,108 @@
+//! `x64! { .. }` and `x64!(sink => ..)`.
+
+use crate::{emit, input, report};
+use jit_asm::syntax::{self, Error, Errors, Extent, LaidOut};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::quote;
+
+/// The expansion, or the errors in its place.
+pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    let (library, tokens) = input::library(input);
+    let (sink, template) = input::sink(tokens);
+    let result = match &sink {
+        Some(sink) => emission(&library, sink, template),
+        None => constant(&library, template),
+    };
+    result.unwrap_or_else(|errors| {
+        let errors = report::compile_errors(&errors);
+        quote!({ #errors })
+    })
+}
+
+/// Statements in, template out, with every hole known to be one expression.
+pub(crate) fn lay_out(tokens: TokenStream) -> Result<LaidOut, Vec<Error>> {
+    let stmts = syntax::parse(tokens)?;
+    let laid_out = syntax::lay_out(&stmts)?;
+    let mut errors = Errors::new();
+    let holes = laid_out.holes.iter().map(|placed| &placed.hole);
+    for hole in holes.chain(laid_out.constants.iter().map(|placed| &placed.hole)) {
+        one_expression(&hole.content, &mut errors);
+    }
+    errors.barrier(laid_out)
+}
+
+/// Whether the tokens are one Rust expression. A lone word or literal needs no parser.
+fn one_expression(tokens: &TokenStream, errors: &mut Errors) {
+    let mut all = tokens.clone().into_iter();
+    let first = all.next();
+    if matches!(first, Some(TokenTree::Ident(_) | TokenTree::Literal(_))) && all.next().is_none() {
+        return;
+    }
+    if let Err(error) = syn::parse2::<syn::Expr>(tokens.clone()) {
+        report::of_syn(error).for_each(|error| errors.add(error));
+    }
+}
+
+/// `x64! { .. }`: an expression of type `Template`.
+fn constant(library: &TokenStream, tokens: TokenStream) -> Result<TokenStream, Vec<Error>> {
+    let laid_out = lay_out(tokens)?;
+    let mut errors = Errors::new();
+    for placed in &laid_out.holes {
+        errors.add(
+            Error::new(Extent::one(placed.hole.span), "a constant template has no holes but `{const ..}`")
+                .help("emit it with `x64!(sink => ..)`, or declare it in `templates! { .. }`"),
+        );
+    }
+    let laid_out = errors.barrier(laid_out)?;
+    let bytes = emit::bytes(library, &laid_out);
+    Ok(emit::template(library, "", &laid_out, &quote!(const { &#bytes })))
+}
+
+/// `x64!(sink => ..)`: a statement. The user's expressions run first, the sink is borrowed after them.
+fn emission(
+    library: &TokenStream,
+    sink: &TokenStream,
+    tokens: TokenStream,
+) -> Result<TokenStream, Vec<Error>> {
+    let mut errors = Errors::new();
+    if sink.is_empty() {
+        errors.add(
+            Error::new(Extent::one(Span::call_site()), "the sink is missing before `=>`")
+                .help("write `x64!(sink => ..)`, or `x64! { .. }` for a constant template"),
+        );
+    } else {
+        one_expression(sink, &mut errors);
+    }
+    let laid_out = match (errors.barrier(()), lay_out(tokens)) {
+        (Ok(()), laid_out) => laid_out?,
+        (Err(first), Ok(_)) => return Err(first),
+        (Err(mut first), Err(second)) => {
+            first.extend(second);
+            return Err(first);
+        }
+    };
+    let values = emit::values(library, &laid_out.holes);
+    let bytes = emit::bytes(library, &laid_out);
+    let piece = Ident::new("piece", Span::mixed_site());
+    let template = Ident::new("template", Span::mixed_site());
+    let into = Ident::new("sink", Span::mixed_site());
+    let description = emit::template(library, "", &laid_out, &quote!(#piece));
+    let put = emit::put(library, &laid_out, &into, &quote!(#piece), &quote!(#template));
+    let len = laid_out.bytes.len();
+    // `match` keeps temporaries of the sink's expression, such as a guard, to the end.
+    Ok(quote! {{
+        #values
+        {
+            use #library::Sink as _;
+            match (#sink).as_sink() {
+                #into => {
+                    let (#piece, #template): (&'static [u8; #len], &'static #library::Template) = const {
+                        let #piece: &'static [u8; #len] = const { &#bytes };
+                        (#piece, &#description)
+                    };
+                    #put
+                }
+            }
+        }
+    }})
+}

@@ -1,1 +1,0 @@
-//! Statements out of proc-macro2 tokens.

@@ -1,0 +1,103 @@
+//! Braces: what a hole says about itself.
+
+use super::error::{Error, Extent};
+use super::stmt::{Hole, HoleType};
+use crate::x64::operand::{RegClass, Width};
+use proc_macro2::{Group, Spacing, Span, TokenStream, TokenTree};
+
+/// Read `{content}`, `{content: type}` or `{const content}`.
+pub(super) fn hole(group: &Group) -> Result<Hole, Error> {
+    let tokens: Vec<TokenTree> = group.stream().into_iter().collect();
+    let whole = Extent::one(group.span());
+    let (constant, tokens) = match tokens.split_first() {
+        Some((TokenTree::Ident(word), rest)) if word == "const" => (true, rest),
+        _ => (false, &tokens[..]),
+    };
+    let (content, ty) = split_type(tokens);
+    if content.is_empty() {
+        let example =
+            if constant { "`{const SIZE * 8}`" } else { "`{value}`, `{value: i8}` or `{const SIZE}`" };
+        return Err(Error::new(whole, "this hole is empty").help(format!("write {example}")));
+    }
+    let ty = match ty {
+        Some((colon, tokens)) => Some(hole_type(colon, tokens)?),
+        None => None,
+    };
+    if constant && matches!(ty, Some(HoleType::Register(_))) {
+        return Err(Error::new(whole, "a register cannot be a `const` hole").help(
+            "name the register in the text, or leave `const` away to choose it when the code is emitted",
+        ));
+    }
+    let content: TokenStream = content.iter().cloned().collect();
+    Ok(Hole { content, constant, ty, span: group.span() })
+}
+
+/// Split at the last lone colon; `::` belongs to the expression.
+fn split_type(tokens: &[TokenTree]) -> (&[TokenTree], Option<(Span, &[TokenTree])>) {
+    let mut found = None;
+    let mut at = 0;
+    while at < tokens.len() {
+        if let TokenTree::Punct(p) = &tokens[at]
+            && p.as_char() == ':'
+        {
+            let double = p.spacing() == Spacing::Joint
+                && matches!(tokens.get(at + 1), Some(TokenTree::Punct(q)) if q.as_char() == ':');
+            if double {
+                at += 1;
+            } else {
+                found = Some((at, p.span()));
+            }
+        }
+        at += 1;
+    }
+    match found {
+        Some((colon, span)) => (&tokens[..colon], Some((span, &tokens[colon + 1..]))),
+        None => (tokens, None),
+    }
+}
+
+const TYPES: &str = "integers are i8 i16 i32 i64 u8 u16 u32 u64, registers r8 r16 r32 r64";
+
+fn hole_type(colon: Span, tokens: &[TokenTree]) -> Result<HoleType, Error> {
+    let extent = Extent::of(tokens, colon);
+    let [TokenTree::Ident(word)] = tokens else {
+        return Err(Error::new(extent, "behind the colon of a hole stands one type").help(TYPES));
+    };
+    let integer = |width, signed| Ok(HoleType::Integer { width, signed });
+    match word.to_string().as_str() {
+        "i8" => integer(Width::B8, true),
+        "i16" => integer(Width::B16, true),
+        "i32" => integer(Width::B32, true),
+        "i64" => integer(Width::B64, true),
+        "u8" => integer(Width::B8, false),
+        "u16" => integer(Width::B16, false),
+        "u32" => integer(Width::B32, false),
+        "u64" => integer(Width::B64, false),
+        "r8" => Ok(HoleType::Register(RegClass::R8)),
+        "r16" => Ok(HoleType::Register(RegClass::R16)),
+        "r32" => Ok(HoleType::Register(RegClass::R32)),
+        "r64" => Ok(HoleType::Register(RegClass::R64)),
+        other => Err(no_type(extent, other)),
+    }
+}
+
+/// The answer to a type that holes do not have, or do not have yet.
+fn no_type(extent: Extent, word: &str) -> Error {
+    let later = |what: &str, instead: &str| {
+        Error::new(extent, format!("{what} are not supported in this version")).help(instead.to_owned())
+    };
+    match word {
+        "rm8" | "rm16" | "rm32" | "rm64" | "rmi8" | "rmi16" | "rmi32" | "rmi64" => later(
+            "location holes (a register, a frame slot or a constant, chosen when the code is emitted)",
+            "emit one template for a register `{r: r64}` and another for a slot `[rbp + {d}]`",
+        ),
+        "xmm" | "ymm" | "zmm" | "mm" | "k" => {
+            later("holes for vector and mask registers", "holes take general registers: r8 r16 r32 r64")
+        }
+        "patchable" => later("patchable targets", "a call to a fixed target is `call {f}`"),
+        "cc" | "cond" => later("condition holes", "name the condition: `jz {l}`"),
+        "usize" | "isize" => Error::new(extent, format!("the width of `{word}` depends on the machine"))
+            .help(format!("write `{}64`", &word[..1])),
+        _ => Error::new(extent, format!("`{word}` is no type of a hole")).help(TYPES),
+    }
+}

@@ -1,0 +1,397 @@
+//! Statements into bytes: forms selected, fields found, local labels resolved.
+//!
+//! Every jump to a label of the template starts short. As long as one does not reach, it is made long and
+//! places are counted again; code only grows, so this ends, with the fewest long jumps there can be.
+
+use super::error::{Error, Errors, Extent};
+use super::names;
+use super::stmt::{Arg, Hole, HoleType, Insn, Label, Name, Slot, Stmt};
+use crate::template::{Effects, HoleKind, RegField, StackMove};
+use crate::x64::effects::{self, InsnSummary};
+use crate::x64::encode::{Encoded, EncodedField, FieldKind, RegRole, encode};
+use crate::x64::form::Form;
+use crate::x64::listing::{self, Part};
+use crate::x64::operand::{Distance, Operand, Width};
+use crate::x64::select::{self, Mismatch};
+
+/// A template with every byte in its place, ready to be written out as Rust.
+#[derive(Clone, Debug)]
+pub struct LaidOut {
+    /// The bytes, zero where something is filled in.
+    pub bytes: Vec<u8>,
+    /// What is filled when the template is emitted, in the order of the places.
+    pub holes: Vec<PlacedHole>,
+    /// What rustc fills in const evaluation, in the order of the places.
+    pub constants: Vec<PlacedConstant>,
+    /// Offset and text of each instruction.
+    pub lines: Vec<(u16, String)>,
+    /// What the template does.
+    pub effects: Effects,
+}
+
+/// A hole and its place.
+#[derive(Clone, Debug)]
+pub struct PlacedHole {
+    /// As in [`crate::template::Hole::at`].
+    pub at: u16,
+    /// What is patched.
+    pub kind: HoleKind,
+    /// What the expression must be.
+    pub value: Value,
+    /// The expression.
+    pub hole: Hole,
+}
+
+/// What fills a hole at emission.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Value {
+    /// An integer of exactly this type.
+    Integer(Integer),
+    /// A `Gpr`.
+    Register,
+    /// An `IndexGpr`.
+    Index,
+    /// A label or a function: whatever the sink can link.
+    Target,
+}
+
+/// An integer type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Integer {
+    /// How wide.
+    pub width: Width,
+    /// `i`, not `u`.
+    pub signed: bool,
+}
+
+/// A constant expression and its place.
+#[derive(Clone, Debug)]
+pub struct PlacedConstant {
+    /// Offset of the field in the template.
+    pub at: u16,
+    /// How wide the field is.
+    pub width: Width,
+    /// Whether only the signed range fits, because the instruction extends the sign further.
+    pub sign_extended: bool,
+    /// The expression.
+    pub hole: Hole,
+}
+
+/// An instruction that has its form.
+struct Selected<'a> {
+    insn: &'a Insn,
+    operands: Vec<Operand>,
+    form: &'static Form,
+    encoded: Encoded,
+    /// Offset in the template.
+    at: usize,
+    /// The instruction before which the label it names stands, by number.
+    target: Option<usize>,
+}
+
+/// Select, encode and place the instructions of a template.
+pub fn lay_out(stmts: &[Stmt]) -> Result<LaidOut, Vec<Error>> {
+    let mut errors = Errors::new();
+    let labels = Labels::of(stmts, &mut errors);
+    let mut selected = vec![];
+    for stmt in stmts {
+        if let Stmt::Insn(insn) = stmt
+            && let Some(insn) = errors.keep(select_insn(insn, &labels))
+        {
+            selected.push(insn);
+        }
+    }
+    let mut selected = errors.barrier(selected)?;
+    reach(&mut selected);
+
+    let mut errors = Errors::new();
+    let laid_out = write(&selected, &mut errors);
+    errors.barrier(laid_out)
+}
+
+/// The labels of the template and the number of the instruction behind each.
+struct Labels<'a>(Vec<(&'a str, usize)>);
+
+impl<'a> Labels<'a> {
+    fn of(stmts: &'a [Stmt], errors: &mut Errors) -> Labels<'a> {
+        let mut labels = Labels(vec![]);
+        let mut insns = 0;
+        for stmt in stmts {
+            match stmt {
+                Stmt::Insn(_) => insns += 1,
+                Stmt::Label(Label { name }) if labels.find(&name.text).is_some() => errors.add(
+                    Error::new(
+                        Extent::one(name.span),
+                        format!("the label `{}` stands here a second time", name.text),
+                    )
+                    .help("a label names one place; choose another name"),
+                ),
+                Stmt::Label(Label { name }) => labels.0.push((&name.text, insns)),
+            }
+        }
+        labels
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.0.iter().find(|(n, _)| *n == name).map(|&(_, insn)| insn)
+    }
+
+    /// The instruction behind a label that an operand names.
+    fn resolve(&self, name: &Name) -> Result<usize, Error> {
+        self.find(&name.text).ok_or_else(|| {
+            let error =
+                Error::new(Extent::one(name.span), format!("this template has no label `{}`", name.text));
+            let nearest = names::nearest_register(&name.text);
+            match nearest {
+                Some(register) => error.help(format!("did you mean the register `{register}`?")),
+                None => error.help(format!(
+                    "a Rust value is written `{{{0}}}`, a Rust constant `{{const {0}}}`",
+                    name.text
+                )),
+            }
+        })
+    }
+}
+
+fn select_insn<'a>(insn: &'a Insn, labels: &Labels) -> Result<Selected<'a>, Error> {
+    let mut target = None;
+    for arg in &insn.args {
+        if let Some(name) = &arg.label {
+            target = Some(labels.resolve(name)?);
+        }
+    }
+    let mut operands: Vec<Operand> = insn.args.iter().map(|arg| arg.operand).collect();
+    let form = match select::select(&insn.mnemonic.text, &operands) {
+        Ok(form) => form,
+        Err(mismatch) => return Err(no_form(insn, &mismatch)),
+    };
+    if target.is_some() {
+        let short: Vec<Operand> = operands.iter().map(shortened).collect();
+        if let Ok(form) = select::select(&insn.mnemonic.text, &short) {
+            operands = short;
+            return Ok(Selected { insn, encoded: encode(form, &operands), operands, form, at: 0, target });
+        }
+    }
+    Ok(Selected { insn, encoded: encode(form, &operands), operands, form, at: 0, target })
+}
+
+fn shortened(operand: &Operand) -> Operand {
+    match operand {
+        Operand::Target(_) => Operand::Target(Distance::Short),
+        other => *other,
+    }
+}
+
+/// The table's answer, put under the operand it is about.
+fn no_form(insn: &Insn, mismatch: &Mismatch) -> Error {
+    let extent = match mismatch.operand().and_then(|index| insn.args.get(index)) {
+        Some(arg) => arg.extent,
+        None if insn.args.is_empty() || !select::is_mnemonic(&insn.mnemonic.text) => {
+            Extent::one(insn.mnemonic.span)
+        }
+        None => insn.extent,
+    };
+    let message = match mismatch {
+        Mismatch::UnknownMnemonic { .. } | Mismatch::OperandCount { .. } => mismatch.message(),
+        _ => format!("{}: {}", mismatch.message(), mismatch.label()),
+    };
+    Error { extent, message, help: mismatch.note() }
+}
+
+/// Place the instructions, and lengthen jumps until every one reaches.
+fn reach(insns: &mut [Selected]) {
+    loop {
+        let mut end = 0;
+        for insn in insns.iter_mut() {
+            insn.at = end;
+            end += insn.encoded.bytes().len();
+        }
+        let places: Vec<usize> = insns.iter().map(|insn| insn.at).chain([end]).collect();
+        let mut grew = false;
+        for insn in insns.iter_mut() {
+            let Some(target) = insn.target else { continue };
+            let from = insn.at + insn.encoded.bytes().len();
+            let far = i8::try_from(places[target] as i64 - from as i64).is_err();
+            if far && insn.operands.contains(&Operand::Target(Distance::Short)) {
+                insn.lengthen();
+                grew = true;
+            }
+        }
+        if !grew {
+            return;
+        }
+    }
+}
+
+impl Selected<'_> {
+    /// Back to the form that was selected for a far target.
+    fn lengthen(&mut self) {
+        self.operands = self.insn.args.iter().map(|arg| arg.operand).collect();
+        if let Ok(form) = select::select(&self.insn.mnemonic.text, &self.operands) {
+            self.form = form;
+            self.encoded = encode(form, &self.operands);
+        }
+    }
+
+    /// Offset of the first byte behind it.
+    fn end(&self) -> usize {
+        self.at + self.encoded.bytes().len()
+    }
+
+    /// The distance from the end of the instruction to the label it names.
+    fn distance(&self, places: &[usize]) -> Option<i64> {
+        Some(places[self.target?] as i64 - self.end() as i64)
+    }
+
+    /// The canonical text, holes and labels under their own names.
+    fn text(&self) -> String {
+        listing::line(&self.insn.mnemonic.text, &self.operands, &mut |unnamed| {
+            let arg = &self.insn.args[unnamed.operand];
+            let slot = match unnamed.part {
+                Part::Register(_) => Slot::Register,
+                Part::Base => Slot::Base,
+                Part::Index => Slot::Index,
+                Part::Disp8 | Part::Disp32 => Slot::Displacement,
+                Part::Imm => Slot::Immediate,
+                Part::Target => Slot::Target,
+            };
+            match (arg.hole(slot), &arg.label) {
+                (Some(hole), _) => hole.to_string(),
+                (None, Some(label)) => label.text.clone(),
+                (None, None) => String::new(),
+            }
+        })
+    }
+
+    /// What it does and where control goes from it.
+    fn summary(&self) -> InsnSummary {
+        let mut summary = effects::summary(self.form, &self.operands);
+        if self.operands.iter().any(|operand| matches!(operand, Operand::Target(_))) {
+            summary.target = self.target;
+            if summary.effects.calls && self.target.is_some() {
+                // What stands at the label runs with a return address on the stack.
+                summary.effects.stack = StackMove::Unknown;
+            }
+        }
+        summary
+    }
+
+    /// Fill one field with what is known, or say what will fill it.
+    fn place(&self, field: &EncodedField, places: &[usize], out: &mut LaidOut) -> Result<(), Error> {
+        let arg = &self.insn.args[field.operand];
+        let at = (self.at + usize::from(field.at)) as u16;
+        match field.kind {
+            FieldKind::Imm { width, sign_extended } => {
+                if let Some(hole) = arg.hole(Slot::Immediate) {
+                    place_integer(hole, at, width, sign_extended, false, out)?;
+                }
+            }
+            FieldKind::Disp8 | FieldKind::Disp32 => {
+                let width = if field.kind == FieldKind::Disp8 { Width::B8 } else { Width::B32 };
+                if let Some(hole) = arg.hole(Slot::Displacement) {
+                    place_integer(hole, at, width, true, true, out)?;
+                }
+            }
+            FieldKind::Rel8 | FieldKind::Rel32 { .. } => self.place_distance(field, arg, at, places, out),
+            FieldKind::Reg { role, low_at, low_shift, rex_at, rex_bit } => {
+                let (slot, value) = match role {
+                    RegRole::Base => (Slot::Base, Value::Register),
+                    RegRole::Index => (Slot::Index, Value::Index),
+                    RegRole::Reg | RegRole::Rm | RegRole::Opcode => (Slot::Register, Value::Register),
+                };
+                if let Some(hole) = arg.hole(slot) {
+                    let (reads, writes) = effects::of_hole_access(self.form, &self.operands, field.operand);
+                    let place = |byte: u8| (self.at + usize::from(byte)) as u16;
+                    let (low_at, rex_at) = (place(low_at), place(rex_at));
+                    let kind = HoleKind::Reg(RegField { low_at, low_shift, rex_at, rex_bit, reads, writes });
+                    out.holes.push(PlacedHole { at: self.at as u16, kind, value, hole: hole.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A distance to a label of the template is bytes now; to anything else, a hole.
+    fn place_distance(&self, field: &EncodedField, arg: &Arg, at: u16, places: &[usize], out: &mut LaidOut) {
+        if let (Some(_), Some(distance)) = (&arg.label, self.distance(places)) {
+            let width = if field.kind == FieldKind::Rel8 { 1 } else { 4 };
+            let at = usize::from(at);
+            out.bytes[at..at + width].copy_from_slice(&distance.to_le_bytes()[..width]);
+        } else if let (Some(hole), FieldKind::Rel32 { tail }) = (arg.hole(Slot::Target), field.kind) {
+            let kind = HoleKind::Rel32 { tail };
+            out.holes.push(PlacedHole { at, kind, value: Value::Target, hole: hole.clone() });
+        }
+    }
+}
+
+/// Put the pieces together.
+fn write(insns: &[Selected], errors: &mut Errors) -> LaidOut {
+    let end = insns.last().map_or(0, |insn| insn.at + insn.encoded.bytes().len());
+    let places: Vec<usize> = insns.iter().map(|insn| insn.at).chain([end]).collect();
+    let mut out = LaidOut {
+        bytes: Vec::with_capacity(end),
+        holes: vec![],
+        constants: vec![],
+        lines: vec![],
+        effects: Effects::NONE,
+    };
+    for insn in insns {
+        if u16::try_from(insn.end()).is_err() {
+            errors.add(Error::new(
+                insn.insn.extent,
+                "a template has at most 65535 bytes, and this instruction ends behind them",
+            ));
+            break;
+        }
+        let at = insn.at as u16;
+        out.bytes.extend_from_slice(insn.encoded.bytes());
+        out.lines.push((at, insn.text()));
+        for field in insn.encoded.fields() {
+            if let Err(error) = insn.place(field, &places, &mut out) {
+                errors.add(error);
+            }
+        }
+    }
+    out.holes.sort_by_key(|hole| hole.at);
+    out.constants.sort_by_key(|constant| constant.at);
+    let summaries: Vec<InsnSummary> = insns.iter().map(Selected::summary).collect();
+    out.effects = effects::of_sequence(&summaries);
+    out
+}
+
+/// An integer hole: a constant that rustc patches, or a value of exactly one type.
+fn place_integer(
+    hole: &Hole,
+    at: u16,
+    width: Width,
+    sign_extended: bool,
+    displacement: bool,
+    out: &mut LaidOut,
+) -> Result<(), Error> {
+    let unsigned = matches!(hole.ty, Some(HoleType::Integer { signed: false, .. }));
+    if unsigned && sign_extended {
+        let signed = HoleType::Integer { width, signed: true };
+        let message =
+            format!("the sign of this {}-bit immediate is extended to the operand's width", 8 * bytes(width));
+        return Err(Error::new(Extent::one(hole.span), message)
+            .help(format!("write `{{{}: {signed}}}`", hole.content)));
+    }
+    if hole.constant {
+        out.constants.push(PlacedConstant { at, width, sign_extended, hole: hole.clone() });
+        return Ok(());
+    }
+    let kind = if displacement { HoleKind::Disp(bytes(width)) } else { HoleKind::Imm(bytes(width)) };
+    let value = Value::Integer(Integer { width, signed: !unsigned });
+    out.holes.push(PlacedHole { at, kind, value, hole: hole.clone() });
+    Ok(())
+}
+
+/// The width of a field in bytes.
+fn bytes(width: Width) -> u8 {
+    match width {
+        Width::B8 => 1,
+        Width::B16 => 2,
+        Width::B32 => 4,
+        Width::B64 => 8,
+    }
+}

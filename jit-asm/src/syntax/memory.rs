@@ -1,0 +1,318 @@
+//! What stands between two brackets: `[base + index*scale + displacement]`, in any order.
+
+use super::error::{Error, Extent};
+use super::hole;
+use super::names;
+use super::operand::value;
+use super::parse::{is_punct, name};
+use super::stmt::{Arg, Hole, HoleType, Name, Slot};
+use crate::reg::Gpr;
+use crate::x64::operand::{Base, Disp, Index, Mem, Operand, RegClass, Scale, Width};
+use proc_macro2::{Delimiter, Ident, TokenTree};
+
+/// A register of an address: named, or a hole.
+enum Register {
+    Named(Gpr),
+    Hole(Hole),
+}
+
+/// One summand of an address.
+enum Term {
+    Register { register: Register, scale: Option<Scale>, extent: Extent },
+    Rip(Extent),
+    Number(i128),
+    Displacement(Hole),
+    Target(Hole),
+    Label(Name),
+}
+
+/// An address as its terms are added.
+#[derive(Default)]
+struct Address {
+    base: Option<(Register, Extent)>,
+    index: Option<(Register, Scale, Extent)>,
+    rip: Option<Extent>,
+    number: i128,
+    displacement: Option<Hole>,
+}
+
+/// Read the inside of the brackets.
+pub(super) fn memory(width: Option<Width>, tokens: Vec<TokenTree>, extent: Extent) -> Result<Arg, Error> {
+    if tokens.is_empty() {
+        return Err(Error::new(extent, "this address is empty").help("write `[rax]` or `[rbp + {offset}]`"));
+    }
+    let mut rest = &tokens[..];
+    let mut address = Address::default();
+    let mut first = true;
+    while !rest.is_empty() {
+        let (negative, after) = sign(rest, first, extent)?;
+        let (term, after) = term(after, first && after.len() == 1, extent)?;
+        if negative && !matches!(term, Term::Number(_)) {
+            return Err(negated(&term, Extent::of(&rest[..rest.len() - after.len()], rest[0].span())));
+        }
+        match term {
+            Term::Target(hole) => return Ok(target(width, vec![(Slot::Target, hole)], None, extent)),
+            Term::Label(label) if after.is_empty() && first => {
+                return Ok(target(width, vec![], Some(label), extent));
+            }
+            Term::Label(label) => return Err(label_in_sum(&label)),
+            Term::Number(n) => address.number += if negative { -n } else { n },
+            other => address.add(other)?,
+        }
+        (rest, first) = (after, false);
+    }
+    address.finish(width, extent)
+}
+
+/// `[label]` and `[{l}]`.
+fn target(width: Option<Width>, holes: Vec<(Slot, Hole)>, label: Option<Name>, extent: Extent) -> Arg {
+    let mem = Mem { width, base: Base::Target, index: None, disp: Disp::Literal(0) };
+    Arg { operand: Operand::Mem(mem), holes, label, extent }
+}
+
+/// The signs before a term; between two terms there is at least one.
+fn sign(tokens: &[TokenTree], first: bool, whole: Extent) -> Result<(bool, &[TokenTree]), Error> {
+    let mut negative = false;
+    let mut rest = tokens;
+    while let [token, after @ ..] = rest
+        && (is_punct(token, '-') || is_punct(token, '+'))
+    {
+        negative ^= is_punct(token, '-');
+        rest = after;
+    }
+    if rest.is_empty() {
+        let last = tokens.last().map_or(whole, |token| Extent::one(token.span()));
+        return Err(Error::new(last, "a term is missing after this"));
+    }
+    if !first && rest.len() == tokens.len() {
+        let at = Extent::of(tokens, tokens[0].span());
+        return Err(Error::new(at, "the terms of an address are added or subtracted")
+            .help("write `[base + index*scale + displacement]`"));
+    }
+    Ok((negative, rest))
+}
+
+/// One term, and what follows it. `alone`: nothing else stands in the brackets.
+fn term(tokens: &[TokenTree], alone: bool, whole: Extent) -> Result<(Term, &[TokenTree]), Error> {
+    match tokens {
+        [TokenTree::Ident(word), rest @ ..] if word == "rip" => {
+            Ok((Term::Rip(Extent::one(word.span())), rest))
+        }
+        [TokenTree::Ident(word), rest @ ..] => word_term(word, rest),
+        [TokenTree::Literal(number), star, TokenTree::Ident(word), rest @ ..] if is_punct(star, '*') => {
+            let register = Register::Named(register64(word)?);
+            let extent = Extent { start: number.span(), end: word.span() };
+            Ok((Term::Register { register, scale: Some(scale(number)?), extent }, rest))
+        }
+        [TokenTree::Literal(number), rest @ ..] => Ok((Term::Number(value(number)?), rest)),
+        [TokenTree::Group(group), rest @ ..] if group.delimiter() == Delimiter::Brace => {
+            let hole = hole::hole(group)?;
+            hole_term(hole, rest, alone)
+        }
+        [other, ..] => Err(Error::new(Extent::one(other.span()), "no term of an address begins here")
+            .help("terms are registers, numbers and holes: `[rbx + rcx*8 + {offset}]`")),
+        [] => Err(Error::new(whole, "a term is missing here")),
+    }
+}
+
+fn word_term<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Term, &'a [TokenTree]), Error> {
+    let text = word.to_string();
+    if names::register(&text).is_none() {
+        if let Some(meaning) = names::reserved(&text) {
+            return Err(Error::new(Extent::one(word.span()), format!("`{text}`: {meaning}")));
+        }
+        return Ok((Term::Label(name(word)), rest));
+    }
+    let register = Register::Named(register64(word)?);
+    scaled(register, Extent::one(word.span()), rest)
+}
+
+fn hole_term(hole: Hole, rest: &[TokenTree], alone: bool) -> Result<(Term, &[TokenTree]), Error> {
+    let extent = Extent::one(hole.span);
+    match hole.ty {
+        Some(HoleType::Register(RegClass::R64)) => scaled(Register::Hole(hole), extent, rest),
+        Some(HoleType::Register(class)) => {
+            let message = format!(
+                "addresses are made of 64-bit registers, this hole is `{}`",
+                HoleType::Register(class)
+            );
+            Err(Error::new(extent, message).help(format!("write `{{{}: r64}}`", hole.content)))
+        }
+        Some(HoleType::Integer { width: Width::B8 | Width::B32, signed: true }) => {
+            Ok((Term::Displacement(hole), rest))
+        }
+        Some(ty) => Err(Error::new(extent, format!("a displacement is `i8` or `i32`, not `{ty}`"))),
+        None if rest.first().is_some_and(|token| is_punct(token, '*')) => {
+            Err(Error::new(extent, "only registers are scaled")
+                .help(format!("an index chosen at emission is `{{{}: r64}}*8`", hole.content)))
+        }
+        None if alone && !hole.constant => Ok((Term::Target(hole), rest)),
+        None => Ok((Term::Displacement(hole), rest)),
+    }
+}
+
+/// A register and the factor behind it, if there is one.
+fn scaled(register: Register, at: Extent, rest: &[TokenTree]) -> Result<(Term, &[TokenTree]), Error> {
+    match rest {
+        [star, TokenTree::Literal(factor), after @ ..] if is_punct(star, '*') => {
+            let extent = Extent { start: at.start, end: factor.span() };
+            Ok((Term::Register { register, scale: Some(scale(factor)?), extent }, after))
+        }
+        [star, after @ ..] if is_punct(star, '*') => {
+            let end = after.first().map_or(star.span(), TokenTree::span);
+            Err(Error::new(Extent { start: at.start, end }, "an index is scaled by a literal")
+                .help("the scales are 1, 2, 4 and 8"))
+        }
+        _ => Ok((Term::Register { register, scale: None, extent: at }, rest)),
+    }
+}
+
+fn scale(factor: &proc_macro2::Literal) -> Result<Scale, Error> {
+    match value(factor)? {
+        1 => Ok(Scale::X1),
+        2 => Ok(Scale::X2),
+        4 => Ok(Scale::X4),
+        8 => Ok(Scale::X8),
+        n => Err(Error::new(Extent::one(factor.span()), format!("an index cannot be scaled by {n}"))
+            .help("the scales are 1, 2, 4 and 8")),
+    }
+}
+
+fn register64(word: &Ident) -> Result<Gpr, Error> {
+    let text = word.to_string();
+    match names::register(&text) {
+        Some(reg) if reg.class == RegClass::R64 => Ok(reg.gpr),
+        Some(reg) => Err(Error::new(
+            Extent::one(word.span()),
+            format!("addresses are made of 64-bit registers, not `{text}`"),
+        )
+        .help(format!("write `{}`", names::name64(reg.gpr)))),
+        None => Err(Error::new(Extent::one(word.span()), format!("`{text}` is no register"))),
+    }
+}
+
+/// The answer to a minus before something that cannot be subtracted.
+fn negated(term: &Term, extent: Extent) -> Error {
+    match term {
+        Term::Displacement(hole) | Term::Target(hole) if hole.constant => {
+            Error::new(extent, "a hole is added, never subtracted")
+                .help(format!("write `+ {{const -({})}}`", hole.content))
+        }
+        Term::Displacement(hole) | Term::Target(hole) => {
+            Error::new(extent, "a hole is added, never subtracted")
+                .help(format!("write `+ {{-({})}}`", hole.content))
+        }
+        _ => Error::new(extent, "a register is added, never subtracted"),
+    }
+}
+
+fn label_in_sum(label: &Name) -> Error {
+    let at = Extent::one(label.span);
+    match names::nearest_register(&label.text) {
+        Some(register) => Error::new(at, format!("`{}` is no register", label.text))
+            .help(format!("did you mean `{register}`?")),
+        None => Error::new(
+            at,
+            format!("`{}` is no register, and a label stands alone in its brackets", label.text),
+        )
+        .help(format!(
+            "a Rust value is written `{{{}}}`, a Rust constant `{{const {}}}`",
+            label.text, label.text
+        )),
+    }
+}
+
+impl Address {
+    /// Add a register, `rip` or a displacement hole.
+    fn add(&mut self, term: Term) -> Result<(), Error> {
+        match term {
+            Term::Register { register, scale: None, extent } if self.base.is_none() => {
+                self.base = Some((register, extent));
+            }
+            Term::Register { register, scale, extent } => match self.index {
+                None => self.index = Some((register, scale.unwrap_or(Scale::X1), extent)),
+                // An unscaled register may come after the scaled one; here the base is taken too.
+                Some(_) => {
+                    return Err(Error::new(extent, "an address has one base and one index")
+                        .help("compute the rest with `lea` first"));
+                }
+            },
+            Term::Rip(extent) => match self.rip {
+                None => self.rip = Some(extent),
+                Some(_) => return Err(Error::new(extent, "`rip` stands in this address twice")),
+            },
+            Term::Displacement(hole) => match &self.displacement {
+                None => self.displacement = Some(hole),
+                Some(other) => return Err(two_displacements(&hole, &other.content.to_string())),
+            },
+            Term::Number(n) => self.number += n,
+            Term::Target(_) | Term::Label(_) => unreachable!("targets end the address where they are read"),
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, width: Option<Width>, extent: Extent) -> Result<Arg, Error> {
+        self.keep_rsp_out_of_the_index();
+        let mut holes = vec![];
+        let index = match self.index {
+            None => None,
+            Some((Register::Named(Gpr::Rsp), _, at)) => {
+                return Err(
+                    Error::new(at, "rsp cannot be an index").help("make it the base: `[rsp + rax*8]`")
+                );
+            }
+            Some((Register::Named(gpr), scale, _)) => Some((Index::Reg(gpr), scale)),
+            Some((Register::Hole(hole), scale, _)) => {
+                holes.push((Slot::Index, hole));
+                Some((Index::Hole, scale))
+            }
+        };
+        let base = match (self.base, self.rip) {
+            (Some((_, at)), Some(_)) => return Err(rip_alone(at)),
+            (None, Some(rip)) if index.is_some() => return Err(rip_alone(rip)),
+            (None, Some(_)) => Base::Rip,
+            (Some((Register::Named(gpr), _)), None) => Base::Reg(gpr),
+            (Some((Register::Hole(hole), _)), None) => {
+                holes.insert(0, (Slot::Base, hole));
+                Base::Hole
+            }
+            (None, None) => Base::None,
+        };
+        let disp = match self.displacement {
+            Some(hole) if self.number != 0 => {
+                return Err(two_displacements(&hole, &self.number.to_string()));
+            }
+            Some(hole) => {
+                let short = matches!(hole.ty, Some(HoleType::Integer { width: Width::B8, .. }));
+                holes.push((Slot::Displacement, hole));
+                if short { Disp::Hole8 } else { Disp::Hole32 }
+            }
+            None => Disp::Literal(i32::try_from(self.number).map_err(|_| {
+                Error::new(extent, format!("the displacement {} does not fit 32 bits", self.number))
+                    .help("a displacement is from -0x8000_0000 to 0x7fff_ffff")
+            })?),
+        };
+        Ok(Arg { operand: Operand::Mem(Mem { width, base, index, disp }), holes, label: None, extent })
+    }
+
+    /// rsp has no encoding as an index; where its factor is one, it can change places with the base.
+    fn keep_rsp_out_of_the_index(&mut self) {
+        if let (Some((base, _)), Some((index @ Register::Named(Gpr::Rsp), Scale::X1, _))) =
+            (&mut self.base, &mut self.index)
+            && !matches!(base, Register::Named(Gpr::Rsp))
+        {
+            core::mem::swap(base, index);
+        }
+    }
+}
+
+fn two_displacements(hole: &Hole, other: &str) -> Error {
+    let constant = if hole.constant { "const " } else { "" };
+    Error::new(Extent::one(hole.span), "a hole is the whole displacement of its address")
+        .help(format!("write the sum in the braces: `{{{constant}{} + {other}}}`", hole.content))
+}
+
+fn rip_alone(at: Extent) -> Error {
+    Error::new(at, "an address that starts from `rip` takes no other register")
+        .help("write `[rip + 16]`, or take the address first: `lea rax, [label]`")
+}

@@ -1,0 +1,30 @@
+//! Templates out of proc-macro2 tokens.
+//!
+//! **Problem.** A macro gets tokens and owes its user either bytes or every mistake at once, each under
+//! the operand that is wrong.
+//!
+//! **Idea.** Two stages with a wall between them. [`parse`] reads statements and knows how things are
+//! spelled; [`lay_out`] selects forms, encodes them and resolves the template's own labels. Each gathers
+//! all its errors, and the second runs only on what the first accepted. What is inside the braces of a
+//! hole stays tokens: it is Rust, and rustc reads it.
+//!
+//! **Invariants.** No stage panics, whatever the tokens. What [`lay_out`] returns can be written out as
+//! Rust without any further error. Layout follows from the types of the holes, never from values. Nothing
+//! here needs a compiler around it: tests and fuzzers give it parsed strings.
+//!
+//! **Cost.** One pass over the tokens, one form selection per instruction, and one more for each jump
+//! that turns out to be long.
+
+mod error;
+mod hole;
+mod layout;
+mod memory;
+mod names;
+mod operand;
+mod parse;
+mod stmt;
+
+pub use error::{Error, Errors, Extent};
+pub use layout::{Integer, LaidOut, PlacedConstant, PlacedHole, Value, lay_out};
+pub use parse::parse;
+pub use stmt::{Arg, Hole, HoleType, Insn, Label, Name, Slot, Stmt};

@@ -1,0 +1,138 @@
+//! The words of the language: registers, widths, and those that are reserved for later.
+
+use crate::reg::Gpr;
+use crate::x64::operand::{Reg, RegClass, Width};
+
+/// The rows of the manual's register table (vol. 1, 3.4.1): one register a line, by its number, at 64,
+/// 32, 16 and 8 bits.
+const REGISTERS: [[&str; 4]; 16] = [
+    ["rax", "eax", "ax", "al"],
+    ["rcx", "ecx", "cx", "cl"],
+    ["rdx", "edx", "dx", "dl"],
+    ["rbx", "ebx", "bx", "bl"],
+    ["rsp", "esp", "sp", "spl"],
+    ["rbp", "ebp", "bp", "bpl"],
+    ["rsi", "esi", "si", "sil"],
+    ["rdi", "edi", "di", "dil"],
+    ["r8", "r8d", "r8w", "r8b"],
+    ["r9", "r9d", "r9w", "r9b"],
+    ["r10", "r10d", "r10w", "r10b"],
+    ["r11", "r11d", "r11w", "r11b"],
+    ["r12", "r12d", "r12w", "r12b"],
+    ["r13", "r13d", "r13w", "r13b"],
+    ["r14", "r14d", "r14w", "r14b"],
+    ["r15", "r15d", "r15w", "r15b"],
+];
+const CLASSES: [RegClass; 4] = [RegClass::R64, RegClass::R32, RegClass::R16, RegClass::R8];
+const HIGH_BYTES: [&str; 4] = ["ah", "ch", "dh", "bh"];
+
+/// Every register by its name.
+fn registers() -> impl Iterator<Item = (&'static str, Reg)> {
+    let whole = REGISTERS.iter().zip(Gpr::ALL).flat_map(|(names, gpr)| {
+        names.iter().zip(CLASSES).map(move |(&name, class)| (name, Reg { gpr, class }))
+    });
+    let high =
+        HIGH_BYTES.iter().zip(Gpr::ALL).map(|(&name, gpr)| (name, Reg { gpr, class: RegClass::R8High }));
+    whole.chain(high)
+}
+
+/// The register with this name.
+pub(super) fn register(name: &str) -> Option<Reg> {
+    registers().find(|(n, _)| *n == name).map(|(_, reg)| reg)
+}
+
+/// The name of a register at 64 bits.
+pub(super) fn name64(gpr: Gpr) -> &'static str {
+    REGISTERS[gpr.number() as usize][0]
+}
+
+/// `byte`, `word`, `dword` and `qword`.
+pub(super) fn width(name: &str) -> Option<Width> {
+    Some(match name {
+        "byte" => Width::B8,
+        "word" => Width::B16,
+        "dword" => Width::B32,
+        "qword" => Width::B64,
+        _ => return None,
+    })
+}
+
+/// What a word means that this version knows and refuses.
+pub(super) fn reserved(name: &str) -> Option<&'static str> {
+    let numbered = |prefix: &str| {
+        name.strip_prefix(prefix).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    Some(match name {
+        _ if numbered("xmm") || numbered("ymm") || numbered("zmm") => {
+            "vector registers are not supported in this version"
+        }
+        _ if numbered("mm") || numbered("st") => "x87 and MMX registers are not supported",
+        _ if numbered("k") && name.len() == 2 => "mask registers are not supported in this version",
+        _ if numbered("cr") || numbered("dr") => "control and debug registers are not supported",
+        "cs" | "ds" | "es" | "fs" | "gs" | "ss" => "segment registers are not supported in this version",
+        "rip" => "`rip` can only be the base of an address: `[rip + 16]`",
+        "eip" => "addresses are 64 bits wide: write `rip`",
+        "tbyte" | "xmmword" | "ymmword" | "zmmword" | "oword" => {
+            "memory operands are `byte`, `word`, `dword` or `qword` in this version"
+        }
+        "short" | "near" | "far" => "the distance of a jump is chosen for you: write the label alone",
+        "offset" => "the address of a label is `lea rax, [label]`",
+        "ptr" => "a width stands before `ptr`: `qword ptr [..]`, or `qword [..]`",
+        _ => return None,
+    })
+}
+
+/// The prefixes that other assemblers take as words of their own.
+pub(super) fn is_prefix(name: &str) -> bool {
+    matches!(name, "lock" | "rep" | "repe" | "repz" | "repne" | "repnz" | "data16" | "addr32" | "bnd")
+}
+
+/// The register whose name is one slip away from `word`.
+pub(super) fn nearest_register(word: &str) -> Option<&'static str> {
+    let word = word.to_ascii_lowercase();
+    let names: Vec<&str> = registers().map(|(name, _)| name).collect();
+    let exact = names.iter().find(|name| **name == word);
+    exact.or_else(|| names.iter().find(|name| word.len() > 2 && one_slip(name, &word))).copied()
+}
+
+/// Whether one changed, missing, added or swapped character turns one word into the other.
+fn one_slip(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let front = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[front..], &b[front..]);
+    match (a, b) {
+        ([_, rest @ ..], [_, other @ ..]) if rest == other => true,
+        ([x, y, rest @ ..], [v, w, other @ ..]) if x == w && y == v && rest == other => true,
+        ([_, rest @ ..], _) if rest == b => true,
+        (_, [_, other @ ..]) if a == other => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart() {
+        let all: Vec<&str> = registers().map(|(name, _)| name).collect();
+        assert_eq!(all.len(), 68);
+        for name in &all {
+            assert_eq!(all.iter().filter(|n| n == &name).count(), 1, "{name}");
+            assert!(reserved(name).is_none() && width(name).is_none(), "{name}");
+        }
+        assert_eq!(register("dil"), Some(Reg { gpr: Gpr::Rdi, class: RegClass::R8 }));
+        assert_eq!(register("bh"), Some(Reg { gpr: Gpr::Rbx, class: RegClass::R8High }));
+        assert_eq!(register("r16"), None);
+    }
+
+    #[test]
+    fn a_slip_finds_its_register() {
+        for (word, register) in
+            [("raz", "rax"), ("RAX", "rax"), ("rxa", "rax"), ("rx8", "r8"), ("r15q", "r15")]
+        {
+            assert_eq!(nearest_register(word), Some(register), "{word}");
+        }
+        assert_eq!(nearest_register("overflow"), None);
+    }
+}

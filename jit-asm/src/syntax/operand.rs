@@ -1,0 +1,216 @@
+//! What stands between two commas.
+
+use super::error::{Error, Extent};
+use super::hole;
+use super::memory;
+use super::names;
+use super::parse::{flatten, is_punct, name};
+use super::stmt::{Arg, Hole, HoleType, Slot};
+use crate::x64::operand::{Distance, Imm, Operand};
+use crate::x64::select;
+use proc_macro2::{Delimiter, Ident, Literal, TokenTree};
+
+/// Read one operand from all of `tokens`, of which there is at least one.
+pub(super) fn operand(tokens: &[TokenTree]) -> Result<Arg, Error> {
+    let (arg, rest) = match tokens {
+        [TokenTree::Ident(word), rest @ ..] if names::width(&word.to_string()).is_some() => {
+            sized_memory(word, rest)?
+        }
+        [TokenTree::Ident(word), rest @ ..] => (word_operand(word)?, rest),
+        [TokenTree::Group(group), rest @ ..] => (group_operand(group)?, rest),
+        _ => {
+            let (value, used) = integer(tokens)?;
+            let extent = Extent::of(&tokens[..used], tokens[0].span());
+            (plain(Operand::Imm(Imm::Literal(value)), extent), &tokens[used..])
+        }
+    };
+    match rest.first() {
+        None => Ok(arg),
+        Some(first) => Err(left_over(&arg, first, rest)),
+    }
+}
+
+/// An operand without holes.
+fn plain(operand: Operand, extent: Extent) -> Arg {
+    Arg { operand, holes: vec![], label: None, extent }
+}
+
+fn sized_memory<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Arg, &'a [TokenTree]), Error> {
+    let width = names::width(&word.to_string());
+    let rest = match rest {
+        [TokenTree::Ident(ptr), rest @ ..] if ptr == "ptr" => rest,
+        rest => rest,
+    };
+    match rest {
+        [TokenTree::Group(group), rest @ ..] if group.delimiter() == Delimiter::Bracket => {
+            let extent = Extent { start: word.span(), end: group.span() };
+            Ok((memory::memory(width, flatten(group.stream()), extent)?, rest))
+        }
+        _ => Err(Error::new(
+            Extent { start: word.span(), end: rest.first().map_or(word.span(), TokenTree::span) },
+            format!("`{word}` says the width of a memory operand, and none follows"),
+        )
+        .help(format!("write `{word} [..]`; the width of a hole is its type: `{{value: i8}}`"))),
+    }
+}
+
+fn word_operand(word: &Ident) -> Result<Arg, Error> {
+    let text = word.to_string();
+    let extent = Extent::one(word.span());
+    if let Some(reg) = names::register(&text) {
+        return Ok(plain(Operand::Reg(reg), extent));
+    }
+    if let Some(meaning) = names::reserved(&text) {
+        return Err(Error::new(extent, format!("`{text}`: {meaning}")));
+    }
+    Ok(Arg { operand: Operand::Target(Distance::Near), holes: vec![], label: Some(name(word)), extent })
+}
+
+fn group_operand(group: &proc_macro2::Group) -> Result<Arg, Error> {
+    let extent = Extent::one(group.span());
+    match group.delimiter() {
+        Delimiter::Bracket => memory::memory(None, flatten(group.stream()), extent),
+        Delimiter::Brace => Ok(hole_operand(hole::hole(group)?, extent)),
+        _ => Err(Error::new(extent, "parentheses mean nothing here")
+            .help("a Rust value stands in braces: `{value * 8}`; a constant is `{const SIZE * 8}`")),
+    }
+}
+
+/// A hole that is a whole operand: a register, or an immediate until the mnemonic tells that it is a
+/// target.
+fn hole_operand(hole: Hole, extent: Extent) -> Arg {
+    let (operand, slot) = match hole.ty {
+        Some(HoleType::Register(class)) => (Operand::RegHole(class), Slot::Register),
+        Some(HoleType::Integer { width, .. }) => (Operand::Imm(Imm::Hole(Some(width))), Slot::Immediate),
+        None => (Operand::Imm(Imm::Hole(None)), Slot::Immediate),
+    };
+    Arg { operand, holes: vec![(slot, hole)], label: None, extent }
+}
+
+/// Read an integer with its sign; also how many tokens it took.
+pub(super) fn integer(tokens: &[TokenTree]) -> Result<(i128, usize), Error> {
+    match tokens {
+        [TokenTree::Literal(literal), ..] => Ok((value(literal)?, 1)),
+        [minus, TokenTree::Literal(literal), ..] if is_punct(minus, '-') => Ok((-value(literal)?, 2)),
+        [first, ..] => Err(no_operand(first)),
+        [] => unreachable!("the caller has at least one token"),
+    }
+}
+
+/// The value of a literal: a number, or a character's code.
+pub(super) fn value(literal: &Literal) -> Result<i128, Error> {
+    let text = literal.to_string();
+    let error = |message: String| Error::new(Extent::one(literal.span()), message);
+    if let Some(code) = character(&text) {
+        return Ok(code);
+    }
+    if !text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
+        return Err(error(format!("`{text}` is no operand")).help("literals are integers and characters"));
+    }
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.as_str()),
+    };
+    let (radix, digits) = match digits.get(..2) {
+        Some("0x") => (16, &digits[2..]),
+        Some("0b") => (2, &digits[2..]),
+        Some("0o") => (8, &digits[2..]),
+        _ => (10, digits),
+    };
+    let digits = digits.replace('_', "");
+    if let Some(end) = digits.find(|c: char| !c.is_digit(radix)) {
+        let message = match &digits[end..] {
+            tail if tail.starts_with(['i', 'u', 'f']) => {
+                let plain = text.strip_suffix(tail).unwrap_or(&text);
+                return Err(error(format!("a literal takes no suffix: write `{plain}`"))
+                    .help("its width follows from the instruction"));
+            }
+            "h" | "H" => format!("hexadecimal numbers are written `0x{}`", &digits[..end]),
+            _ => format!("`{text}` is no integer"),
+        };
+        return Err(error(message));
+    }
+    match i128::from_str_radix(&digits, radix) {
+        Ok(value) if value <= i128::from(u64::MAX) => Ok(if negative { -value } else { value }),
+        _ => Err(error(format!("`{text}` is no integer of 64 bits"))),
+    }
+}
+
+/// The code of `'a'`, `b'a'` and their escapes.
+fn character(text: &str) -> Option<i128> {
+    let inner = text.strip_prefix('b').unwrap_or(text).strip_prefix('\'')?.strip_suffix('\'')?;
+    let Some(escape) = inner.strip_prefix('\\') else {
+        let mut chars = inner.chars();
+        return chars.next().filter(|_| chars.next().is_none()).map(|c| i128::from(u32::from(c)));
+    };
+    Some(match escape {
+        "n" => 10,
+        "r" => 13,
+        "t" => 9,
+        "0" => 0,
+        "\\" => 92,
+        "'" => 39,
+        "\"" => 34,
+        _ => {
+            let hex = escape.strip_prefix('x').or_else(|| escape.strip_prefix("u{")?.strip_suffix('}'))?;
+            i128::from(u32::from_str_radix(&hex.replace('_', ""), 16).ok()?)
+        }
+    })
+}
+
+/// The answer to a token with which no operand begins.
+fn no_operand(first: &TokenTree) -> Error {
+    let extent = Extent::one(first.span());
+    let error = |message: &str, help: &str| Error::new(extent, message).help(help);
+    match first {
+        TokenTree::Punct(p) => match p.as_char() {
+            '%' => error("registers are written without `%`", "the syntax is Intel's: `mov rax, rbx`"),
+            '$' | '#' => error("immediates are written without a sign in front", "write `add rax, 5`"),
+            '=' => error("`=>` is no operand", "a label or function is written `{target}`"),
+            '-' => error("`-` stands before a number only", "the negative of a Rust value is `{-value}`"),
+            '.' => error("local labels have no dot", "write `name:` and `jmp name`"),
+            c => Error::new(extent, format!("`{c}` is no operand")),
+        },
+        _ => Error::new(extent, "no operand begins here"),
+    }
+}
+
+/// The answer to tokens that follow a complete operand.
+fn left_over(arg: &Arg, first: &TokenTree, rest: &[TokenTree]) -> Error {
+    let extent = Extent::of(rest, first.span());
+    match first {
+        TokenTree::Ident(word) if select::is_mnemonic(&word.to_string()) => {
+            Error::new(Extent::one(word.span()), format!("expected `;` before `{word}`"))
+                .help("a line end does not separate statements")
+        }
+        TokenTree::Group(g) if g.delimiter() == Delimiter::Brace => Error::new(
+            extent,
+            "braces behind an operand are AVX-512's decorations, which are not supported in this version",
+        )
+        .help("if this is an operand of its own, write `,` before it"),
+        TokenTree::Group(g) if g.delimiter() == Delimiter::Bracket && arg.label.is_some() => {
+            Error::new(extent, "brackets directly behind a name")
+                .help("the address goes into the brackets: `[rax + 8]`")
+        }
+        TokenTree::Ident(_) | TokenTree::Group(_) | TokenTree::Literal(_) => {
+            Error::new(extent, "expected `,` or `;` before this")
+        }
+        TokenTree::Punct(p) if p.as_char() == ':' && arg.label.is_none() => {
+            Error::new(extent, "segment prefixes and far addresses are not supported in this version")
+        }
+        TokenTree::Punct(p) if p.as_char() == ':' => {
+            Error::new(extent, "a label begins a statement").help("write `;` before the label")
+        }
+        TokenTree::Punct(_) if matches!(arg.operand, Operand::Imm(_)) => {
+            Error::new(extent, "operands are not computed in the text of a template")
+                .help("a computed constant is `{const A + B}`, a computed value `{a + b}`")
+        }
+        TokenTree::Punct(p) if p.as_char() == '=' => {
+            Error::new(extent, "`=` means nothing here").help("the sink stands first: `x64!(sink => ..)`")
+        }
+        TokenTree::Punct(p) => {
+            Error::new(extent, format!("`{}` means nothing behind this operand", p.as_char()))
+                .help("addresses are computed in brackets, Rust values in braces")
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What [`parse`](super::parse) makes: statements whose operands are those of the table, with the tokens
+//! of their holes beside them.
+
+use super::error::Extent;
+use crate::x64::operand::{Operand, RegClass, Width};
+use proc_macro2::{Span, TokenStream};
+
+/// A word and where it stands.
+#[derive(Clone, Debug)]
+pub struct Name {
+    /// The word.
+    pub text: String,
+    /// Its place.
+    pub span: Span,
+}
+
+/// One statement of a template.
+#[derive(Clone, Debug)]
+pub enum Stmt {
+    /// `name:` in front of an instruction or at the end.
+    Label(Label),
+    /// An instruction.
+    Insn(Insn),
+}
+
+/// A place in the template that its own jumps may name.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// Its name.
+    pub name: Name,
+}
+
+/// A mnemonic and its operands.
+#[derive(Clone, Debug)]
+pub struct Insn {
+    /// The first word.
+    pub mnemonic: Name,
+    /// What stands between the commas.
+    pub args: Vec<Arg>,
+    /// The whole instruction.
+    pub extent: Extent,
+}
+
+/// One operand as written.
+#[derive(Clone, Debug)]
+pub struct Arg {
+    /// All that decides form and layout. A target is [`Near`](crate::x64::operand::Distance::Near) here;
+    /// the layout makes it short where it can.
+    pub operand: Operand,
+    /// The holes in it and which part each fills: at most one a slot.
+    pub holes: Vec<(Slot, Hole)>,
+    /// The label of the template that it names, as a target or in `[label]`.
+    pub label: Option<Name>,
+    /// Its tokens.
+    pub extent: Extent,
+}
+
+impl Arg {
+    /// The hole that fills one part of the operand.
+    #[must_use]
+    pub fn hole(&self, slot: Slot) -> Option<&Hole> {
+        self.holes.iter().find(|(s, _)| *s == slot).map(|(_, hole)| hole)
+    }
+}
+
+/// The part of an operand that a hole fills.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Slot {
+    /// `add {r: r64}, 1`.
+    Register,
+    /// `[{r: r64} + 8]`.
+    Base,
+    /// `[rax + {i: r64}*8]`.
+    Index,
+    /// `[rbp + {d}]`.
+    Displacement,
+    /// `add rax, {n}`.
+    Immediate,
+    /// `jmp {l}`, `lea rax, [{l}]`.
+    Target,
+}
+
+/// What stands between two braces.
+#[derive(Clone, Debug)]
+pub struct Hole {
+    /// The Rust expression, without `const` and without the type. Never empty.
+    pub content: TokenStream,
+    /// `{const E}`: known when Rust compiles.
+    pub constant: bool,
+    /// What stands behind the colon.
+    pub ty: Option<HoleType>,
+    /// The braces and all between them.
+    pub span: Span,
+}
+
+/// What may stand behind the colon of a hole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HoleType {
+    /// `i8` .. `i64`, `u8` .. `u64`.
+    Integer {
+        /// How wide.
+        width: Width,
+        /// `i`, not `u`.
+        signed: bool,
+    },
+    /// `r8` .. `r64`.
+    Register(RegClass),
+}
+
+/// As it is written: `i32`, `r64`.
+impl core::fmt::Display for HoleType {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            HoleType::Integer { width: Width::B8, signed: true } => "i8",
+            HoleType::Integer { width: Width::B16, signed: true } => "i16",
+            HoleType::Integer { width: Width::B32, signed: true } => "i32",
+            HoleType::Integer { width: Width::B64, signed: true } => "i64",
+            HoleType::Integer { width: Width::B8, signed: false } => "u8",
+            HoleType::Integer { width: Width::B16, signed: false } => "u16",
+            HoleType::Integer { width: Width::B32, signed: false } => "u32",
+            HoleType::Integer { width: Width::B64, signed: false } => "u64",
+            HoleType::Register(RegClass::R8 | RegClass::R8High) => "r8",
+            HoleType::Register(RegClass::R16) => "r16",
+            HoleType::Register(RegClass::R32) => "r32",
+            HoleType::Register(RegClass::R64) => "r64",
+        })
+    }
+}
+
+/// As it is written, braces included: `{const SIZE: i8}`.
+impl core::fmt::Display for Hole {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{{{}{}", if self.constant { "const " } else { "" }, self.content)?;
+        if let Some(ty) = self.ty {
+            write!(f, ": {ty}")?;
+        }
+        f.write_str("}")
+    }
+}
