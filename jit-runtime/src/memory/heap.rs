@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// What stands for a region as long as it is mapped: dropped just before it is unmapped.
 pub type RegionGuard = Box<dyn Any + Send>;
 
-/// Told of a region: its address and its bytes.
+/// Told of a region: its address and its length in bytes.
 type RegionHook = Box<dyn FnMut(usize, usize) -> RegionGuard + Send>;
 
 /// How a heap takes memory from the host.
@@ -20,7 +20,7 @@ pub struct HeapOptions {
     /// How W^X is kept.
     pub strategy: Strategy,
     /// Bytes of address space in a region, rounded up to pages. Code in one region reaches all of it by
-    /// rel32. What is reserved costs nothing; 16 MiB unless said otherwise.
+    /// rel32, so it has at most 1 GiB. What is reserved costs nothing; 16 MiB unless said otherwise.
     pub region_size: usize,
     /// Bytes that are made accessible and poisoned at a time, rounded up to pages; 64 KiB unless said
     /// otherwise.
@@ -134,13 +134,23 @@ impl CodeHeap {
     /// anything is placed in it. What it returns is dropped just before that region is unmapped.
     /// Unwinders and debuggers learn of code this way.
     ///
+    /// A heap keeps one hook of a `name`: of a second, nothing is kept, and the answer is `false`.
+    ///
     /// The hook, and the drop of what it returns, must not use this heap.
-    pub fn on_region(&self, mut hook: impl FnMut(usize, usize) -> RegionGuard + Send + 'static) {
+    pub fn on_region(
+        &self,
+        name: &'static str,
+        mut hook: impl FnMut(usize, usize) -> RegionGuard + Send + 'static,
+    ) -> bool {
         let mut heap = self.lock();
+        if heap.hooks.iter().any(|(known, _)| *known == name) {
+            return false;
+        }
         for region in &mut heap.regions {
             region.guards.push(hook(region.mapping.address(), region.mapping.len()));
         }
-        heap.hooks.push(Box::new(hook));
+        heap.hooks.push((name, Box::new(hook)));
+        true
     }
 
     /// How many bytes stand for what.
@@ -291,7 +301,7 @@ struct Heap {
     pages: Box<dyn Pages>,
     options: HeapOptions,
     regions: Vec<Region>,
-    hooks: Vec<RegionHook>,
+    hooks: Vec<(&'static str, RegionHook)>,
     next_id: u64,
 }
 
@@ -323,9 +333,9 @@ impl Heap {
 
     /// A new region of the usual size, or as large as `room` when that is more.
     fn map(&mut self, room: usize) -> Result<&mut Region, MemoryError> {
-        let len = self.options.region_size.max(room).next_multiple_of(self.pages.page_size());
+        let len = self.options.region_size.min(LONGEST).max(room).next_multiple_of(self.pages.page_size());
         let mapping = self.pages.map(len)?;
-        let guards = self.hooks.iter_mut().map(|hook| hook(mapping.address(), mapping.len())).collect();
+        let guards = self.hooks.iter_mut().map(|(_, hook)| hook(mapping.address(), mapping.len())).collect();
         let id = self.next_id;
         self.next_id += 1;
         let rooms = Rooms::new(len);

@@ -200,10 +200,12 @@ fn hooks_are_told_of_every_region_and_their_guards_go_before_it() {
     let told = Arc::new(Mutex::new(vec![]));
     let first = publish(&heap, &[1; 100]).unwrap();
     let (log, at) = (told.clone(), pages.clone());
-    heap.on_region(move |base, len| {
+    let hook = move |base, len| -> super::RegionGuard {
         log.lock().unwrap().push(format!("region {base:#x} {len}"));
         Box::new(Guard(log.clone(), at.clone(), base))
-    });
+    };
+    assert!(heap.on_region("log", hook));
+    assert!(!heap.on_region("log", |_, _| Box::new(())), "one hook of a name");
     let second = publish(&heap, &[2; 100]).unwrap();
     drop(first);
     drop(heap);
