@@ -3,7 +3,10 @@
 pub mod deopt;
 pub mod memory;
 pub mod registers;
+pub mod stitch;
 pub mod tier;
+
+pub use jit_asm::{Gpr, IndexGpr, LinkSink, RegSet, Sink, Template};
 
 #[doc(hidden)]
 pub use jit_asm;

@@ -302,6 +302,46 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         self.lift(emit, at);
     }
 
+    /// The payload of the value `n` below the top in a register, even if it is a constant. The value stays
+    /// on the stack and keeps the register.
+    pub fn load<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, n: usize) -> Gpr {
+        self.materialise(emit, n);
+        let at = self.entries.len() - 1 - n;
+        match self.entries[at].payload {
+            Payload::Reg(r) => r,
+            Payload::Const(value) => {
+                let r = self.take(emit);
+                emit.load_const(r, value);
+                self.entries[at].payload = Payload::Reg(r);
+                r
+            }
+            Payload::Slot(slot) => unreachable!("a materialised value is not in {slot:?}"),
+        }
+    }
+
+    /// Payload and tag of the value `n` below the top, each in a register that the value keeps on the
+    /// stack and that its popper may change. `tag_of` is the constant whose payload is the tag of a kind.
+    pub fn load_both<E: Emit<Kind = K, Const = C>>(
+        &mut self,
+        emit: &mut E,
+        n: usize,
+        tag_of: impl FnOnce(K) -> C,
+    ) -> [Gpr; 2] {
+        let payload = self.load(emit, n);
+        let at = self.entries.len() - 1 - n;
+        let tag = match self.entries[at].tag {
+            Tag::Reg(r) => r,
+            Tag::Known(kind) => {
+                let r = self.take(emit);
+                emit.load_const(r, tag_of(kind));
+                self.entries[at].tag = Tag::Reg(r);
+                r
+            }
+            Tag::InSlot => unreachable!("a materialised value has its tag in no slot"),
+        };
+        [payload, tag]
+    }
+
     /// The client is about to write `slot`, a local: entries that are copies of it move to registers.
     pub fn before_write<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, slot: Slot) {
         for at in 0..self.entries.len() {

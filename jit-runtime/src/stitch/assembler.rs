@@ -1,0 +1,278 @@
+//! The writable state: emission, labels, sections.
+
+use super::error::StitchError;
+use super::label::{CodePtr, Function, Label, LabelState, Position, Section};
+use super::listing::{Mark, Note};
+use super::seal::Sealed;
+use super::section::Buffer;
+use jit_asm::{Field, LinkSink, Sink, Template};
+
+/// A field whose distance waits for the final places of both ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crossing {
+    pub(super) field: Position,
+    /// Bytes of the instruction behind the field.
+    pub(super) tail: u32,
+    pub(super) to: CrossTo,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum CrossTo {
+    At(Position),
+    Label(Label),
+}
+
+/// A field that reaches out of the code.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Relocation {
+    pub(super) field: Position,
+    pub(super) tail: u32,
+    pub(super) to: Function,
+}
+
+/// Code under construction. See the module for how it works.
+///
+/// ```
+/// use jit_runtime::{stitch::Assembler, x64};
+/// let mut asm = Assembler::new();
+/// let (again, n) = (asm.label(), 10);
+/// x64!(asm => mov ecx, {n}; xor eax, eax);
+/// asm.bind(again);
+/// x64!(asm => add rax, rcx; dec rcx; jnz {again}; ret);
+/// assert!(asm.seal().is_ok());
+/// ```
+#[derive(Debug, Default)]
+pub struct Assembler {
+    /// The section being written; `resting` is the other one. Swapped when the client switches, so that
+    /// emission never asks which.
+    active: Buffer,
+    resting: Buffer,
+    cold_is_active: bool,
+    keeps_notes: bool,
+    labels: Vec<LabelState>,
+    pub(super) crossings: Vec<Crossing>,
+    pub(super) relocations: Vec<Relocation>,
+    pub(super) notes: Vec<(Position, Note)>,
+    error: Option<StitchError>,
+}
+
+impl Assembler {
+    /// An empty assembler that writes to the hot section.
+    #[must_use]
+    pub fn new() -> Assembler {
+        Assembler::default()
+    }
+
+    /// An empty assembler that keeps a [`super::Listing`] of what is emitted where.
+    #[must_use]
+    pub fn with_listing() -> Assembler {
+        Assembler { keeps_notes: true, ..Assembler::default() }
+    }
+
+    /// Forget everything emitted, every label and every error; keep the memory.
+    pub fn clear(&mut self) {
+        self.switch_to(Section::Hot);
+        self.active.clear();
+        self.resting.clear();
+        self.labels.clear();
+        self.crossings.clear();
+        self.relocations.clear();
+        self.notes.clear();
+        self.error = None;
+    }
+
+    /// A new label, not yet bound.
+    pub fn label(&mut self) -> Label {
+        let label = Label(self.labels.len() as u32);
+        self.labels.push(LabelState::UNUSED);
+        label
+    }
+
+    /// A new label, bound here.
+    pub fn bound_label(&mut self) -> Label {
+        let label = self.label();
+        self.bind(label);
+        label
+    }
+
+    /// Bind `label` here, and aim every jump that waits for it.
+    pub fn bind(&mut self, label: Label) {
+        let here = self.here();
+        let Some(state) = self.labels.get_mut(label.0 as usize) else {
+            return self.fail(StitchError::UnknownLabel { label });
+        };
+        if state.position().is_some() {
+            return self.fail(StitchError::BoundTwice { label });
+        }
+        let mut chain = std::mem::replace(state, LabelState::bound(here));
+        while let Some(field) = chain.head() {
+            chain = LabelState(self.buffer(field.section()).word(field.offset()));
+            self.aim(field, here);
+        }
+    }
+
+    /// Whether `label` is bound.
+    #[must_use]
+    pub fn is_bound(&self, label: Label) -> bool {
+        self.labels.get(label.0 as usize).is_some_and(|s| s.position().is_some())
+    }
+
+    /// Write to the other section from here on.
+    pub fn switch_to(&mut self, section: Section) {
+        if (section == Section::Cold) != self.cold_is_active {
+            std::mem::swap(&mut self.active, &mut self.resting);
+            self.cold_is_active = !self.cold_is_active;
+        }
+    }
+
+    /// Emit `body` to the cold section, then go on where the assembler was.
+    pub fn cold<R>(&mut self, body: impl FnOnce(&mut Assembler) -> R) -> R {
+        let was = self.section();
+        self.switch_to(Section::Cold);
+        let result = body(self);
+        self.switch_to(was);
+        result
+    }
+
+    /// The section being written.
+    #[must_use]
+    pub fn section(&self) -> Section {
+        if self.cold_is_active { Section::Cold } else { Section::Hot }
+    }
+
+    /// Bytes emitted so far to the section being written.
+    #[must_use]
+    pub fn offset(&self) -> CodePtr {
+        CodePtr(self.active.len() as u32)
+    }
+
+    /// Emit a template without value holes.
+    pub fn emit(&mut self, template: &'static Template) {
+        self.active.extend(template.bytes);
+        self.note_template(template);
+    }
+
+    /// Rewrite four bytes at `at`, an offset in the section being written: a field whose value was not
+    /// known when it was emitted, such as the size of a frame.
+    pub fn patch_i32(&mut self, at: CodePtr, value: i32) {
+        if at.0 as usize + 4 > self.active.len() {
+            return self.fail(StitchError::PatchOutside { at, len: 4 });
+        }
+        self.active.set_word(at.0, value as u32);
+    }
+
+    /// Put a number into the listing here. Free of cost when no listing is kept.
+    #[inline(always)]
+    pub fn mark(&mut self, mark: Mark) {
+        if self.keeps_notes {
+            self.notes.push((self.here(), Note::Mark(mark)));
+        }
+    }
+
+    /// End emission: settle both sections and check that every label that is used is bound.
+    ///
+    /// # Errors
+    /// The first thing that went wrong while emitting, or a jump to a label that was never bound.
+    pub fn seal(mut self) -> Result<Sealed, StitchError> {
+        self.switch_to(Section::Hot);
+        match self.error.take() {
+            Some(error) => Err(error),
+            None if self.active.is_too_long() || self.resting.is_too_long() => Err(StitchError::TooLong),
+            None => Sealed::settle(self),
+        }
+    }
+
+    pub(super) fn hot_and_cold(&mut self) -> (&mut Buffer, &mut Buffer) {
+        self.switch_to(Section::Hot);
+        (&mut self.active, &mut self.resting)
+    }
+
+    /// The bytes of the section being written: of sealed code, all of them.
+    pub(super) fn hot_bytes(&self) -> &[u8] {
+        self.active.bytes()
+    }
+
+    pub(super) fn keeps_notes(&self) -> bool {
+        self.keeps_notes
+    }
+
+    pub(super) fn labels(&self) -> &[LabelState] {
+        &self.labels
+    }
+
+    pub(super) fn position_of(&self, label: Label) -> Option<Position> {
+        self.labels.get(label.0 as usize)?.position()
+    }
+
+    fn here(&self) -> Position {
+        self.position(self.active.len())
+    }
+
+    /// A place in the section being written. Beyond the limit it is wrong, and sealing refuses.
+    fn position(&self, offset: usize) -> Position {
+        Position::new(self.section(), offset.min(Position::LIMIT as usize) as u32)
+    }
+
+    fn buffer(&mut self, section: Section) -> &mut Buffer {
+        if section == self.section() { &mut self.active } else { &mut self.resting }
+    }
+
+    /// Let the field, which ends its instruction, reach `to`.
+    #[inline]
+    fn aim(&mut self, field: Position, to: Position) {
+        if field.beside(to) {
+            let distance = to.offset().wrapping_sub(field.offset() + 4);
+            self.buffer(field.section()).set_word(field.offset(), distance);
+        } else {
+            self.crossings.push(Crossing { field, tail: 0, to: CrossTo::At(to) });
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: StitchError) {
+        self.error.get_or_insert(error);
+    }
+}
+
+impl Sink for Assembler {
+    #[inline(always)]
+    fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N] {
+        let room = self.active.take::<N>();
+        *room = *bytes;
+        room
+    }
+
+    #[inline(always)]
+    fn note_template(&mut self, template: &'static Template) {
+        if self.keeps_notes {
+            let at = self.position(self.active.len() - template.bytes.len());
+            self.notes.push((at, Note::Template(template)));
+        }
+    }
+}
+
+impl LinkSink<Label> for Assembler {
+    #[inline]
+    fn link_rel32(&mut self, field: Field, label: Label) {
+        let at = self.position(self.active.len() - field.back as usize);
+        let Some(&state) = self.labels.get(label.0 as usize) else {
+            return self.fail(StitchError::UnknownLabel { label });
+        };
+        if field.tail != 0 {
+            // Rare (a rip-relative operand before an immediate), and a chain has no room for the tail.
+            self.crossings.push(Crossing { field: at, tail: field.tail, to: CrossTo::Label(label) });
+        } else if let Some(to) = state.position() {
+            self.aim(at, to);
+        } else {
+            self.active.set_word(at.offset(), state.0);
+            self.labels[label.0 as usize] = LabelState::waiting(at);
+        }
+    }
+}
+
+impl LinkSink<Function> for Assembler {
+    fn link_rel32(&mut self, field: Field, to: Function) {
+        let at = self.position(self.active.len() - field.back as usize);
+        self.relocations.push(Relocation { field: at, tail: field.tail, to });
+    }
+}

@@ -1,0 +1,59 @@
+//! Published code.
+
+use super::label::CodePtr;
+use super::listing::Listing;
+use crate::memory::Block;
+
+/// Executable code. Cloning gives another handle; the memory is freed when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Code {
+    pub(super) block: Block,
+    pub(super) len: u32,
+    pub(super) listing: Option<std::sync::Arc<Listing>>,
+}
+
+impl Code {
+    /// Its address: the first instruction of the hot section. 16-aligned.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.block.address()
+    }
+
+    /// The address of an offset in it. `None` beyond its end.
+    #[must_use]
+    pub fn address_of(&self, at: CodePtr) -> Option<usize> {
+        (at.0 < self.len).then(|| self.block.address() + at.0 as usize)
+    }
+
+    /// The offset of an address in it. The address just behind its end counts: a call that does not
+    /// return can stand last.
+    #[must_use]
+    pub fn offset_of(&self, address: usize) -> Option<CodePtr> {
+        let offset = address.checked_sub(self.block.address())?;
+        u32::try_from(offset).ok().filter(|&o| o <= self.len).map(CodePtr)
+    }
+
+    /// Its length in bytes: both sections and the veneers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether it has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The room it lives in.
+    #[must_use]
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+
+    /// What was emitted where, if the assembler was told to keep it.
+    #[must_use]
+    pub fn listing(&self) -> Option<&Listing> {
+        self.listing.as_deref()
+    }
+}

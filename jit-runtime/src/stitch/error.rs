@@ -1,0 +1,79 @@
+//! What can be wrong with code before it runs.
+
+use super::label::{CodePtr, Label};
+use crate::memory::MemoryError;
+use std::fmt;
+
+/// Why code was not sealed or not published.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StitchError {
+    /// A jump names a label that was never bound.
+    UnboundLabel {
+        /// Which.
+        label: Label,
+        /// The field of one of the jumps, counted from the start of its section.
+        used_at: CodePtr,
+    },
+    /// A label was bound a second time.
+    BoundTwice {
+        /// Which.
+        label: Label,
+    },
+    /// A label of another assembler.
+    UnknownLabel {
+        /// Which.
+        label: Label,
+    },
+    /// A section grew beyond 1 GiB, the reach of its labels.
+    TooLong,
+    /// A patch outside the code.
+    PatchOutside {
+        /// Where it was to go.
+        at: CodePtr,
+        /// How long it was.
+        len: usize,
+    },
+    /// The memory for the code was not to be had.
+    Memory(MemoryError),
+}
+
+impl fmt::Display for StitchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StitchError::UnboundLabel { label, used_at } => write!(
+                f,
+                "label {} is used at {used_at} and bound nowhere; call `bind` before sealing",
+                label.0
+            ),
+            StitchError::BoundTwice { label } => {
+                write!(f, "label {} is bound twice; make a new label for the second place", label.0)
+            }
+            StitchError::UnknownLabel { label } => {
+                write!(f, "label {} was made by another assembler, or before this one was cleared", label.0)
+            }
+            StitchError::TooLong => {
+                f.write_str("a section of the code is longer than 1 GiB; compile it in parts")
+            }
+            StitchError::PatchOutside { at, len } => {
+                write!(f, "a patch of {len} bytes at {at} lies outside what has been emitted")
+            }
+            StitchError::Memory(e) => write!(f, "no memory for the code: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for StitchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StitchError::Memory(e) => Some(e),
+            _ => None,
+        }
+    }
+}
+
+impl From<MemoryError> for StitchError {
+    fn from(e: MemoryError) -> StitchError {
+        StitchError::Memory(e)
+    }
+}

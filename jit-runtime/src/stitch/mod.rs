@@ -1,0 +1,47 @@
+//! From templates to published code: a buffer, labels, fixups, veneers, hot and cold sections.
+//!
+//! **Problem.** Code is emitted front to back, but its jumps go both ways, its rare paths should not
+//! stand among the frequent ones, and where it will live is only known when its length is. All of this
+//! has to cost little more than copying the bytes.
+//!
+//! **Idea.** An [`Assembler`] is two buffers (hot and cold), each filled ahead with a trapping byte, and
+//! a cursor. A label is one word: its position once it is bound, and until then the head of a chain that
+//! runs *through the fields* that wait for it, so a forward jump allocates nothing. A distance inside a
+//! section is final at once; one that crosses from hot to cold is noted and corrected when the length of
+//! the hot section is known; a call out of the code is a relocation, applied when the address is known,
+//! through a veneer if the target is more than 2 GiB away.
+//!
+//! Code is a typestate, each state consumed by the next:
+//!
+//! ```text
+//! Assembler --seal--> Sealed --publish--> Code
+//!  emit, bind,         every label          executable, immutable but for patches,
+//!  patch               is bound             freed when the last handle is dropped
+//! ```
+//!
+//! **Invariants.**
+//! - A [`CodePtr`] is an offset in the code of one assembler; only published code has addresses.
+//! - Offsets in the hot section do not change after they are handed out.
+//! - What goes wrong while emitting (a section beyond its limit, a label bound twice) is kept and
+//!   reported by [`Assembler::seal`]; emission goes on without writing anywhere it should not.
+//! - Nothing unsealed can be published, and nothing sealed has an unbound label.
+//!
+//! **Cost.** A template costs one capacity check and one copy; a jump some five instructions more. An
+//! assembler keeps its buffers for the next function ([`Sealed::publish_and_recycle`]).
+
+mod assembler;
+mod code;
+mod error;
+mod label;
+mod listing;
+mod seal;
+mod section;
+#[cfg(test)]
+mod tests;
+
+pub use assembler::Assembler;
+pub use code::Code;
+pub use error::StitchError;
+pub use label::{CodePtr, Function, Label, Section};
+pub use listing::{Listing, Mark, Note};
+pub use seal::Sealed;

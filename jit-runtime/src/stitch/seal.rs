@@ -1,0 +1,168 @@
+//! The sealed state: sections joined, distances final, ready to be placed.
+
+use super::assembler::{Assembler, CrossTo};
+use super::code::Code;
+use super::error::StitchError;
+use super::label::{CodePtr, Function, Label};
+use super::listing::Listing;
+use crate::memory::CodeHeap;
+use crate::templates;
+use std::sync::Arc;
+
+/// Room kept for each veneer.
+const VENEER: usize = 16;
+
+templates! {
+    /// A stepping stone to a function that a 32-bit distance may not reach. r11 belongs to it, as to the
+    /// linker's own stubs (System V AMD64 ABI, 3.2.1).
+    fn veneer(target: i64) = x64!< mov r11, {target}; jmp r11 >;
+}
+
+/// Finished code that has no address yet. Made by [`Assembler::seal`].
+#[derive(Debug)]
+pub struct Sealed {
+    /// Its hot buffer holds both sections, and room for the veneers.
+    assembler: Assembler,
+    cold_at: u32,
+    len: u32,
+    /// Where each function that is called has its veneer, should it be out of reach.
+    veneers: Vec<(Function, u32)>,
+}
+
+impl Sealed {
+    pub(super) fn settle(mut assembler: Assembler) -> Result<Sealed, StitchError> {
+        check_labels(&mut assembler)?;
+        let (hot, cold) = assembler.hot_and_cold();
+        let cold_at = hot.len();
+        hot.extend(cold.bytes());
+        let end = hot.len();
+        let mut functions: Vec<Function> = assembler.relocations.iter().map(|r| r.to).collect();
+        functions.sort_unstable();
+        functions.dedup();
+        let first = end.next_multiple_of(VENEER);
+        let veneers: Vec<_> =
+            functions.into_iter().enumerate().map(|(n, f)| (f, (first + n * VENEER) as u32)).collect();
+        let len = veneers.last().map_or(end, |&(_, at)| at as usize + VENEER);
+        let len = i32::try_from(len).map_err(|_| StitchError::TooLong)? as u32;
+        assembler.hot_and_cold().0.pad_to(len as usize);
+        let mut sealed = Sealed { assembler, cold_at: cold_at as u32, len, veneers };
+        sealed.cross()?;
+        Ok(sealed)
+    }
+
+    /// Length in bytes: both sections and the room for the veneers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether nothing was emitted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The code, with every distance inside it final and those out of it still zero.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.assembler.hot_bytes()
+    }
+
+    /// Where `label` was bound.
+    #[must_use]
+    pub fn offset_of(&self, label: Label) -> Option<CodePtr> {
+        Some(self.assembler.position_of(label)?.settle(self.cold_at))
+    }
+
+    /// Where the cold section starts.
+    #[must_use]
+    pub fn cold_start(&self) -> CodePtr {
+        CodePtr(self.cold_at)
+    }
+
+    /// Place the code, link it for its address, and make it executable.
+    ///
+    /// # Errors
+    /// The host refuses memory.
+    pub fn publish(self, heap: &CodeHeap) -> Result<Code, StitchError> {
+        self.publish_and_recycle(heap).0
+    }
+
+    /// [`Sealed::publish`], and the assembler back, empty, with its buffers.
+    pub fn publish_and_recycle(mut self, heap: &CodeHeap) -> (Result<Code, StitchError>, Assembler) {
+        let code = self.place(heap);
+        let mut assembler = self.assembler;
+        assembler.clear();
+        (code, assembler)
+    }
+
+    fn place(&mut self, heap: &CodeHeap) -> Result<Code, StitchError> {
+        let space = heap.place(self.len())?;
+        self.link(space.address());
+        let block = heap.publish(space, self.assembler.hot_bytes())?;
+        let listing = self
+            .assembler
+            .keeps_notes()
+            .then(|| Arc::new(Listing::settle(&self.assembler.notes, self.cold_at)));
+        Ok(Code { block, len: self.len, listing })
+    }
+
+    /// Write the distances between the sections, final now that the hot one has its length.
+    fn cross(&mut self) -> Result<(), StitchError> {
+        let crossings = std::mem::take(&mut self.assembler.crossings);
+        for crossing in &crossings {
+            let field = crossing.field.settle(self.cold_at);
+            let to = match crossing.to {
+                CrossTo::At(position) => position,
+                CrossTo::Label(label) => self
+                    .assembler
+                    .position_of(label)
+                    .ok_or(StitchError::UnboundLabel { label, used_at: field })?,
+            };
+            let distance = to.settle(self.cold_at).0.wrapping_sub(field.0 + 4 + crossing.tail);
+            self.assembler.hot_and_cold().0.set_word(field.0, distance);
+        }
+        self.assembler.crossings = crossings;
+        Ok(())
+    }
+
+    /// Write the distances to functions for code that stands at `address`.
+    fn link(&mut self, address: usize) {
+        for i in 0..self.assembler.relocations.len() {
+            let relocation = self.assembler.relocations[i];
+            let field = relocation.field.settle(self.cold_at).0;
+            let from = address + (field + 4 + relocation.tail) as usize;
+            let near = i32::try_from((relocation.to.0 as i64).wrapping_sub(from as i64));
+            let distance = near.unwrap_or_else(|_| {
+                let at = self.veneer_of(relocation.to);
+                at.wrapping_sub(field + 4 + relocation.tail) as i32
+            });
+            self.assembler.hot_and_cold().0.set_word(field, distance as u32);
+        }
+    }
+
+    /// Write the veneer of `to`, unless it stands already, and tell where.
+    fn veneer_of(&mut self, to: Function) -> u32 {
+        let slot = self
+            .veneers
+            .binary_search_by_key(&to, |&(f, _)| f)
+            .expect("settling gave a veneer to the function of each relocation");
+        let at = self.veneers[slot].1;
+        let mut bytes = Vec::with_capacity(VENEER);
+        veneer(&mut bytes, to.0 as i64);
+        let room = &mut self.assembler.hot_and_cold().0.bytes_mut()[at as usize..];
+        room[..bytes.len()].copy_from_slice(&bytes);
+        at
+    }
+}
+
+/// Every label that a jump waits for must have been bound.
+fn check_labels(assembler: &mut Assembler) -> Result<(), StitchError> {
+    for (number, state) in assembler.labels().iter().enumerate() {
+        if let Some(field) = state.head() {
+            let label = Label(number as u32);
+            return Err(StitchError::UnboundLabel { label, used_at: CodePtr(field.offset()) });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Labels, sections and relocations over made-up instructions, on fake memory and on real.
+
+use super::{Assembler, CodePtr, Function, Label, Section, StitchError};
+use crate::memory::CodeHeap;
+use arbtest::arbitrary::{Result, Unstructured};
+use jit_asm::{Field, LinkSink, Sink};
+
+fn heap() -> CodeHeap {
+    CodeHeap::probe().expect("this machine gives code memory")
+}
+
+/// An instruction of one opcode byte and a 32-bit distance, with `tail` bytes behind it.
+fn jump<T>(asm: &mut Assembler, to: T, tail: usize)
+where
+    Assembler: LinkSink<T>,
+{
+    asm.put_piece(&[0xE9, 0, 0, 0, 0]);
+    for _ in 0..tail {
+        asm.put_piece(&[0x90]);
+    }
+    asm.link_rel32(Field { back: 4 + tail as u32, tail: tail as u32 }, to);
+}
+
+/// Where the jump whose opcode is at `at` goes, as an offset.
+fn goes_to(code: &[u8], at: usize, tail: usize) -> i64 {
+    let field: [u8; 4] = code[at + 1..at + 5].try_into().expect("four bytes");
+    (at + 5 + tail) as i64 + i64::from(i32::from_le_bytes(field))
+}
+
+/// What a random run of emissions should come to: each jump (section, offset, tail) and its label.
+#[derive(Default)]
+struct Model {
+    jumps: Vec<(Section, u32, usize, Label)>,
+    bound: Vec<(Label, Section, u32)>,
+}
+
+fn random_code(u: &mut Unstructured<'_>) -> Result<()> {
+    let mut asm = Assembler::new();
+    let mut model = Model::default();
+    let mut labels: Vec<Label> = (0..u.int_in_range(1..=4)?).map(|_| asm.label()).collect();
+    for _ in 0..u.int_in_range(0..=60)? {
+        match u.int_in_range(0..=4)? {
+            0 | 1 => {
+                let (label, tail) = (*u.choose(&labels)?, *u.choose(&[0, 0, 1, 4])?);
+                model.jumps.push((asm.section(), asm.offset().0, tail, label));
+                jump(&mut asm, label, tail);
+            }
+            2 => {
+                asm.put_piece(&[0x90; 7]);
+            }
+            3 => {
+                let other = if u.arbitrary()? { Section::Hot } else { Section::Cold };
+                asm.switch_to(other);
+            }
+            _ => {
+                let label = *u.choose(&labels)?;
+                if !asm.is_bound(label) {
+                    model.bound.push((label, asm.section(), asm.offset().0));
+                    asm.bind(label);
+                    labels.push(asm.label());
+                }
+            }
+        }
+    }
+    for &label in &labels {
+        if !asm.is_bound(label) {
+            model.bound.push((label, asm.section(), asm.offset().0));
+            asm.bind(label);
+        }
+    }
+    check(asm, &model);
+    Ok(())
+}
+
+/// The dumb checker: reads every distance out of the finished bytes.
+fn check(asm: Assembler, model: &Model) {
+    let sealed = asm.seal().expect("every label is bound");
+    let cold = sealed.cold_start().0;
+    let settle = |section, offset: u32| if section == Section::Hot { offset } else { cold + offset };
+    for &(label, section, offset) in &model.bound {
+        assert_eq!(sealed.offset_of(label), Some(CodePtr(settle(section, offset))));
+    }
+    let bytes = sealed.bytes().to_vec();
+    for &(section, offset, tail, label) in &model.jumps {
+        let target = sealed.offset_of(label).expect("bound");
+        let at = settle(section, offset) as usize;
+        assert_eq!(goes_to(&bytes, at, tail), i64::from(target.0), "jump at {at}");
+    }
+}
+
+#[test]
+fn every_distance_is_right_whichever_end_came_first() {
+    arbtest::arbtest(random_code).budget_ms(1_000);
+}
+
+#[test]
+fn a_function_out_of_reach_is_reached_through_a_veneer() {
+    let mut asm = Assembler::new();
+    let far = Function(0x1234_5678_9ABC_DEF0);
+    jump(&mut asm, far, 0);
+    jump(&mut asm, far, 0);
+    let code = asm.seal().and_then(|s| s.publish(&heap())).expect("published");
+    let bytes = code.block().bytes();
+    let (first, second) = (goes_to(&bytes, 0, 0), goes_to(&bytes, 5, 0));
+    assert_eq!((first, second), (16, 16), "one veneer serves both");
+    let target: [u8; 8] = bytes[18..26].try_into().expect("eight bytes");
+    assert_eq!(u64::from_le_bytes(target), far.0 as u64);
+}
+
+#[test]
+fn a_function_within_reach_is_called_directly() {
+    let heap = heap();
+    let near = Assembler::new().seal().and_then(|s| s.publish(&heap));
+    assert!(near.is_ok_and(|code| code.is_empty()), "no code is code too");
+    let mut asm = Assembler::new();
+    asm.put_piece(&[0x90; 3]);
+    let callee = asm.seal().and_then(|s| s.publish(&heap)).expect("published");
+    let mut asm = Assembler::new();
+    jump(&mut asm, Function(callee.address()), 0);
+    let code = asm.seal().and_then(|s| s.publish(&heap)).expect("published");
+    let to = code.address() as i64 + goes_to(&code.block().bytes(), 0, 0);
+    assert_eq!(to, callee.address() as i64);
+}
+
+#[test]
+fn what_is_wrong_is_told_when_the_code_is_sealed() {
+    let mut asm = Assembler::new();
+    let label = asm.label();
+    jump(&mut asm, label, 0);
+    assert!(
+        matches!(asm.seal(), Err(StitchError::UnboundLabel { label: l, used_at: CodePtr(1) }) if l == label)
+    );
+
+    let mut asm = Assembler::new();
+    let label = asm.bound_label();
+    asm.bind(label);
+    let error = asm.seal().expect_err("bound twice").to_string();
+    assert_eq!(error, "label 0 is bound twice; make a new label for the second place");
+
+    let foreign = Label(7);
+    let mut asm = Assembler::new();
+    jump(&mut asm, foreign, 0);
+    assert!(matches!(asm.seal(), Err(StitchError::UnknownLabel { label }) if label == foreign));
+
+    let mut asm = Assembler::new();
+    asm.put_piece(&[0x90; 3]);
+    asm.patch_i32(CodePtr(0), 1);
+    assert!(matches!(asm.seal(), Err(StitchError::PatchOutside { at: CodePtr(0), len: 4 })));
+}
+
+#[test]
+fn an_assembler_comes_back_empty() {
+    let mut asm = Assembler::new();
+    let label = asm.bound_label();
+    jump(&mut asm, label, 0);
+    asm.cold(|asm| jump(asm, label, 0));
+    let (code, mut asm) = asm.seal().expect("bound").publish_and_recycle(&heap());
+    assert_eq!(code.map(|c| c.len()).ok(), Some(10));
+    assert_eq!((asm.offset(), asm.section()), (CodePtr(0), Section::Hot));
+    assert_eq!(asm.label(), Label(0));
+    asm.bind(Label(0));
+    assert!(asm.seal().is_ok_and(|s| s.is_empty()));
+}
