@@ -2,6 +2,8 @@
 
 pub mod deopt;
 pub mod memory;
+#[cfg(feature = "disassemble")]
+pub mod observe;
 pub mod registers;
 pub mod stitch;
 pub mod tier;

@@ -5,7 +5,7 @@
 //!
 //! **Idea.** A failing guard jumps to the cold section, where each exit is one instruction, a `call`. Its
 //! return address is the exit's name: it costs nothing in the hot code, needs no register, and is looked
-//! up in the same frame maps that describe ordinary calls. The called stub stores all sixteen
+//! up in the same frame maps that describe ordinary calls. The called stub ([`capture`]) stores all sixteen
 //! registers and calls the client, who rebuilds the frame from the [`map`], goes on interpreting until
 //! the function returns, and hands back what it returned; the stub then returns to the native caller,
 //! who cannot tell the difference.
@@ -13,10 +13,14 @@
 //! **Invariants.** Until the registers are stored no instruction of an exit changes a register; flags it
 //! may. The code that was left is not returned to, so it may be freed while its exit is being served.
 //!
+//! This module is unsafe room 3, for the one read in `exit.rs`.
+//!
 //! **Cost.** Five bytes an exit, and one jump for all exits of a function.
 
+pub mod exit;
 pub mod map;
 #[cfg(test)]
 mod tests;
 
+pub use exit::{Captured, capture};
 pub use map::{FrameMaps, FrameMemory, FrameState, MapEntry, Source, WordAt};

@@ -1,0 +1,39 @@
+//! A listing of code with two sections, a gap and a jump each way.
+
+use super::disassemble_bytes;
+use crate::stitch::Assembler;
+use crate::templates;
+use expect_test::expect;
+
+templates! {
+    /// Leaves if the number is negative.
+    fn check(negative: crate::stitch::Label) = x64!< test rdi, rdi; js {negative} >;
+}
+
+#[test]
+fn every_byte_is_in_one_line_and_jumps_read_as_offsets() {
+    let mut asm = Assembler::new();
+    let (negative, done) = (asm.label(), asm.label());
+    check(&mut asm, negative);
+    crate::x64!(asm => mov rax, [rdi*8 + 16]);
+    asm.bind(done);
+    crate::x64!(asm => leave; ret; int3; int3);
+    asm.cold(|asm| {
+        asm.bind(negative);
+        crate::x64!(asm => xor eax, eax; jmp {done});
+    });
+    let sealed = asm.seal().expect("every label is bound");
+    let lines = disassemble_bytes(sealed.bytes(), 0x7000, &[]);
+    assert_eq!(lines.iter().map(|line| line.bytes.len()).sum::<usize>(), sealed.len());
+    let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    expect![[r#"
+        0000  48 85 ff                         test rdi, rdi
+        0003  0f 88 0c 00 00 00                js 0x15
+        0009  48 8b 04 fd 10 00 00 00          mov rax, [rdi*8+0x10]
+        0011  c9                               leave
+        0012  c3                               ret
+        0013  cc cc                            int3
+        0015  31 c0                            xor eax, eax
+        0017  e9 f5 ff ff ff                   jmp 0x11"#]]
+    .assert_eq(&text.join("\n"));
+}
