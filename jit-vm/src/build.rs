@@ -179,7 +179,9 @@ impl FunctionBuilder {
         self
     }
 
-    fn op(&mut self, op: Op) -> &mut FunctionBuilder {
+    /// An instruction that was chosen at run time: `f.op(Op::Add)` is `f.add()`. The target of a jump is
+    /// the number of a label here, so use the jump's own method.
+    pub fn op(&mut self, op: Op) -> &mut FunctionBuilder {
         if let Some(line) = self.line {
             // Instructions from before there were lines.
             self.function.lines.resize(self.function.code.len(), 0);

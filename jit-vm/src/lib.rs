@@ -14,10 +14,13 @@
 //! | [`semantics`] | what the operators mean, for every tier |
 //! | [`module`] | functions as somebody wrote them |
 //! | [`build`] | functions and modules out of method calls, with labels |
+//! | [`text`] | modules as text: printed and parsed |
 //! | [`verify`] | the proof that they can do no harm |
 //! | [`error`] | what a program can end with |
 //! | [`profile`] | what was seen while it ran |
 //! | [`interpreter`] | tier 0, the meaning of the bytecode |
+//!
+//! The feature `testing` adds a generator of random programs and the dumb checkers.
 
 pub mod build;
 pub mod error;
@@ -26,6 +29,9 @@ pub mod module;
 pub mod op;
 pub mod profile;
 pub mod semantics;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod text;
 pub mod value;
 pub mod verify;
 

@@ -6,6 +6,7 @@
 
 use crate::op::Op;
 use crate::value::Value;
+use std::collections::HashMap;
 
 /// One function of a module.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -29,4 +30,16 @@ pub struct Function {
 pub struct Module {
     /// The functions.
     pub functions: Vec<Function>,
+}
+
+impl Module {
+    /// The names, each with the number of the first function that has it.
+    #[must_use]
+    pub fn first_of_each_name(&self) -> HashMap<&str, u32> {
+        let mut first = HashMap::new();
+        for (function, number) in self.functions.iter().zip(0..) {
+            first.entry(function.name.as_str()).or_insert(number);
+        }
+        first
+    }
 }

@@ -93,6 +93,12 @@ impl Point {
 }
 
 impl Verified {
+    /// The function it was verified from, but for the unused local that promise 4 adds.
+    #[must_use]
+    pub fn as_written(&self) -> &Function {
+        &self.function
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -1,0 +1,14 @@
+//! For tests and fuzzers: programs out of random bytes, and the dumb checkers of the clever parts.
+//!
+//! Whoever writes a new tier wants thousands of programs to compare it with the interpreter on, and
+//! wants to see a failing one as text. [`generate`] makes verified programs with loops, calls and errors;
+//! [`Script`] is a program with calls and what comes out of them, as a file; [`Expr`] is a tree with an
+//! evaluator that shares no code with [`crate::semantics`].
+
+mod expression;
+mod generate;
+mod script;
+
+pub use expression::{Expr, ExprError};
+pub use generate::generate;
+pub use script::{Case, Script, ScriptError, outcome};

@@ -1,0 +1,121 @@
+//! Generated programs: all verify, all end, and the text form loses nothing of them.
+
+use arbtest::arbtest;
+use jit_vm::testing::{Expr, Script, generate, outcome};
+use jit_vm::{Interpreter, ModuleBuilder, Op, Value};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[test]
+fn programs_end_and_meet_everything() {
+    let met = RefCell::new(BTreeSet::new());
+    let ends = RefCell::new(BTreeMap::<&str, u32>::new());
+    arbtest(|u| {
+        let script = generate(u)?;
+        for (_, function) in script.program.functions() {
+            let reached = |pc: usize| function.depth(pc as u32).is_some();
+            let ops = function.code().iter().enumerate().filter(|(pc, _)| reached(*pc));
+            met.borrow_mut().extend(ops.map(|(_, op)| op.info().name));
+        }
+        for case in &script.cases {
+            let result = Interpreter::new(100_000).run(&script.program, case.function, &case.arguments);
+            *ends.borrow_mut().entry(if result.is_ok() { "value" } else { "error" }).or_default() += 1;
+        }
+        Ok(())
+    })
+    .size_min(1 << 10)
+    .size_max(1 << 13)
+    .budget_ms(2000);
+    let missed: Vec<&str> =
+        jit_vm::op::OPS.iter().map(|op| op.name).filter(|name| !met.borrow().contains(name)).collect();
+    assert_eq!(missed, Vec::<&str>::new());
+    let (values, errors) = (ends.borrow()["value"], ends.borrow()["error"]);
+    assert!(values > errors && errors > values / 100, "{values} values and {errors} errors");
+}
+
+#[test]
+fn programs_survive_their_text() {
+    arbtest(|u| {
+        let script = generate(u)?;
+        let text = script.to_string();
+        let again = Script::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(again, script, "{text}");
+        Ok(())
+    })
+    .size_min(1 << 9)
+    .size_max(1 << 12)
+    .budget_ms(1000);
+}
+
+/// The interpreter against an evaluator of trees that shares nothing with it.
+#[test]
+fn expressions_mean_what_the_tree_says() {
+    arbtest(|u| {
+        let expr = Expr::arbitrary(u, 3, 7)?;
+        let mut arguments = vec![];
+        for _ in 0..3 {
+            arguments.push(if u.ratio(1, 8)? {
+                Value::bool(u.arbitrary()?)
+            } else {
+                Value::int(u.arbitrary()?)
+            });
+        }
+        assert_eq!(Expr::parse(&expr.to_string()), Ok(expr.clone()));
+        let mut module = ModuleBuilder::new();
+        let function = module.function("f", expr.function(3));
+        let program = module.finish().unwrap().verify().unwrap();
+        let result = Interpreter::new(1000).run(&program, function, &arguments);
+        let expected = expr.evaluate(&arguments);
+        assert_eq!(result.map_err(|e| e.kind), expected, "{expr} with {arguments:?}");
+        Ok(())
+    })
+    .budget_ms(2000);
+}
+
+/// Every operator at every pair of values where something could turn, with all kinds.
+#[test]
+fn operators_agree_at_their_edges() {
+    let mut edges = vec![Value::bool(false), Value::bool(true)];
+    for middle in [0, 63, 64, 1 << 31, -(1 << 31), 1 << 32, 1 << 62, i64::MIN, i64::MAX] {
+        edges.extend([-1, 0, 1].map(|d| Value::int(i64::wrapping_add(middle, d))));
+    }
+    edges.extend([2, 3, 7, -2, -63, -64, -65, 10, 0x0123_4567_89ab_cdef].map(Value::int));
+    let check = |op: Op, arguments: &[Value]| {
+        let operand = |n| Box::new(Expr::Param(n));
+        let expr = match arguments {
+            [_] => Expr::Unary(op, operand(0)),
+            _ => Expr::Binary(op, operand(0), operand(1)),
+        };
+        let mut module = ModuleBuilder::new();
+        let function = module.function("f", expr.function(arguments.len() as u16));
+        let program = module.finish().unwrap().verify().unwrap();
+        let result = Interpreter::new(10).run(&program, function, arguments);
+        let expected = expr.evaluate(arguments);
+        assert_eq!(result.clone().map_err(|e| e.kind), expected, "{expr}");
+        if let Err(error) = &result {
+            assert_eq!(error.pc as usize, arguments.len(), "{}", outcome(&result));
+        }
+    };
+    for &lhs in &edges {
+        Expr::UNARY.iter().for_each(|&op| check(op, &[lhs]));
+        for &rhs in &edges {
+            Expr::BINARY.iter().for_each(|&op| check(op, &[lhs, rhs]));
+        }
+    }
+}
+
+/// Each operator's slip is noticed: the evaluator and the interpreter agree on no two operators.
+#[test]
+fn no_two_operators_agree_everywhere() {
+    let values = [0, 1, 2, -1, -7, 63, 64, i64::MIN, i64::MAX].map(Value::int);
+    let all = |op: Op| -> Vec<_> {
+        let expr = Expr::binary(op, Expr::Param(0), Expr::Param(1));
+        let pairs = values.iter().flat_map(|&l| values.iter().map(move |&r| [l, r]));
+        pairs.map(|pair| expr.evaluate(&pair).ok()).collect()
+    };
+    for (i, &a) in Expr::BINARY.iter().enumerate() {
+        for &b in &Expr::BINARY[..i] {
+            assert_ne!(all(a), all(b), "{a:?} and {b:?}");
+        }
+    }
+}
