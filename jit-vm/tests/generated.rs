@@ -1,8 +1,8 @@
 //! Generated programs: all verify, all end, and the text form loses nothing of them.
 
 use arbtest::arbtest;
-use jit_vm::testing::{Expr, Script, generate, outcome};
-use jit_vm::{Interpreter, ModuleBuilder, Op, Value};
+use jit_vm::testing::{Expr, Script, generate, outcome, reference};
+use jit_vm::{FuncId, Interpreter, ModuleBuilder, Op, Program, Target, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +45,73 @@ fn programs_survive_their_text() {
     .size_min(1 << 9)
     .size_max(1 << 12)
     .budget_ms(1000);
+}
+
+/// The interpreter against the slow one, on a stack that is often too small. Whether there was an outcome
+/// to compare.
+fn agrees(program: &Program, function: FuncId, arguments: &[Value], slots: usize, fuel: u64) -> bool {
+    let Some(expected) = reference(program, function, arguments, slots, &mut { fuel }) else {
+        return false;
+    };
+    let got = Interpreter::new(slots).run(program, function, arguments);
+    assert_eq!(outcome(&got), outcome(&expected), "{}", program.to_module());
+    true
+}
+
+#[test]
+fn programs_agree_with_the_reference() {
+    arbtest(|u| {
+        let script = generate(u)?;
+        let slots = u.int_in_range(10..=400)?;
+        for case in &script.cases {
+            agrees(&script.program, case.function, &case.arguments, slots, 100_000);
+        }
+        Ok(())
+    })
+    .size_min(1 << 9)
+    .size_max(1 << 12)
+    .budget_ms(1500);
+}
+
+/// Instructions put in at random: most such programs are refused, and the others keep all promises.
+#[test]
+fn what_the_verifier_accepts_does_no_harm() {
+    let count = RefCell::new((0, 0, 0));
+    arbtest(|u| {
+        let script = generate(u)?;
+        let mut module = script.module;
+        for _ in 0..u.int_in_range(1..=3)? {
+            let at = u.choose_index(module.functions.len())?;
+            let function = &mut module.functions[at];
+            let pc = u.choose_index(function.code.len())?;
+            function.code[pc] = match u.int_in_range(0..=7)? {
+                0 => Op::Jump(Target(u.int_in_range(0..=function.code.len() as u32)?)),
+                1 => Op::JumpIf(Target(u.int_in_range(0..=function.code.len() as u32)?)),
+                2 => Op::Set(u.int_in_range(0..=function.locals)?),
+                3 => Op::Call(FuncId(u.int_in_range(0..=2)?)),
+                4 => Op::Ret,
+                5 => Op::Not,
+                6 => Op::Get(0),
+                _ => *u.choose(Expr::BINARY)?,
+            };
+        }
+        let mut count = count.borrow_mut();
+        let Ok(program) = module.verify() else {
+            count.0 += 1;
+            return Ok(());
+        };
+        count.1 += 1;
+        for case in &script.cases {
+            count.2 += u32::from(agrees(&program, case.function, &case.arguments, 300, 10_000));
+        }
+        Ok(())
+    })
+    .size_min(1 << 9)
+    .size_max(1 << 12)
+    .budget_ms(1500);
+    let (refused, accepted, compared) = count.into_inner();
+    let enough = refused > 20 && accepted > 20 && compared > 20;
+    assert!(enough, "{refused} refused, {accepted} accepted, {compared} outcomes compared");
 }
 
 /// The interpreter against an evaluator of trees that shares nothing with it.

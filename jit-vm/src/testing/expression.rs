@@ -167,6 +167,43 @@ fn parse<'a>(words: &mut impl Iterator<Item = &'a str>) -> Result<Expr, ExprErro
     }
 }
 
+/// An expression, what it is applied to, and what must come out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExprCase {
+    /// The expression.
+    pub expr: Expr,
+    /// The values of its parameters.
+    pub arguments: Vec<Value>,
+    /// `= VALUE`, or `!` and the error without its position.
+    pub expected: String,
+}
+
+impl ExprCase {
+    /// Reads a file of them, one a line: `(add a b) with 1 2 = 3`, or `(div 1 0) ! div by zero`. Empty
+    /// lines and those that begin with `#` say nothing.
+    ///
+    /// # Errors
+    /// The first line that is none, by its number.
+    pub fn parse_all(text: &str) -> Result<Vec<ExprCase>, ExprError> {
+        let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        lines
+            .map(|(number, line)| case(line).map_err(|ExprError(e)| ExprError(format!("line {number}: {e}"))))
+            .collect()
+    }
+}
+
+fn case(line: &str) -> Result<ExprCase, ExprError> {
+    let at = line.find(['=', '!']).ok_or_else(|| ExprError("add ` = VALUE` or ` ! ERROR`".to_owned()))?;
+    let (call, expected) = line.split_at(at);
+    let (expr, arguments) = call.split_once(" with ").unwrap_or((call, ""));
+    let arguments = arguments.split_whitespace().map(value).collect::<Result<_, _>>();
+    Ok(ExprCase {
+        expr: Expr::parse(expr)?,
+        arguments: arguments.map_err(ExprError)?,
+        expected: expected.to_owned(),
+    })
+}
+
 /// Why a text is no expression.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExprError(pub String);
@@ -210,7 +247,7 @@ fn low(wide: i128) -> Value {
     Value::int((wide & 0xffff_ffff_ffff_ffff) as u64 as i64)
 }
 
-fn unary(op: Op, operand: Value) -> Result<Value, ErrorKind> {
+pub(super) fn unary(op: Op, operand: Value) -> Result<Value, ErrorKind> {
     match (op, operand.as_int()) {
         (Op::Not, _) => Ok(Value::bool(operand == Value::bool(false))),
         (_, None) => Err(ErrorKind::TypeMismatch { op, operands: Operands::One(operand.kind()) }),
@@ -220,7 +257,7 @@ fn unary(op: Op, operand: Value) -> Result<Value, ErrorKind> {
     }
 }
 
-fn binary(op: Op, lhs: Value, rhs: Value) -> Result<Value, ErrorKind> {
+pub(super) fn binary(op: Op, lhs: Value, rhs: Value) -> Result<Value, ErrorKind> {
     let same = lhs.kind() == rhs.kind() && lhs.payload() == rhs.payload();
     let (l, r) = match (op, lhs.as_int(), rhs.as_int()) {
         (Op::Eq, ..) => return Ok(Value::bool(same)),
