@@ -1,12 +1,14 @@
 //! The runtime of a template JIT.
 
 pub mod deopt;
+pub mod frame;
 pub mod memory;
 #[cfg(feature = "disassemble")]
 pub mod observe;
 pub mod registers;
 pub mod stitch;
 pub mod tier;
+pub mod transition;
 
 pub use jit_asm::{Gpr, IndexGpr, LinkSink, RegSet, Sink, Template};
 

@@ -1,0 +1,183 @@
+//! What JIT code and the runtime share of one thread of execution, and the walk over its frames.
+#![allow(unsafe_code)]
+
+use super::trampoline;
+use core::mem::offset_of;
+use core::ops::Range;
+use core::ptr;
+use core::sync::atomic::AtomicU64;
+
+/// The header of a client's context: its first field, in a `#[repr(C)]` struct. While JIT code runs, r14
+/// holds its address.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Machine {
+    segment: Segment,
+    stack_limit: AtomicU64,
+    cut: u64,
+}
+
+/// One run of JIT frames, as far as it has come. Zeros are no segment.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    /// rsp in the trampoline that entered it.
+    entry_sp: usize,
+    /// rbp of the stub by which it called Rust last.
+    exit_fp: usize,
+    /// The segment outside, in the frame of the `enter` that suspended it; null for the first.
+    older: *const Segment,
+}
+
+impl Machine {
+    /// Where the trampoline notes its stack pointer, from r14.
+    pub const ENTRY_SP: i32 = (offset_of!(Machine, segment) + offset_of!(Segment, entry_sp)) as i32;
+    /// Where a stub notes its frame, from r14.
+    pub const EXIT_FP: i32 = (offset_of!(Machine, segment) + offset_of!(Segment, exit_fp)) as i32;
+    /// What prologues and back-edges compare with, from r14. See [`Machine::stack_limit`].
+    pub const STACK_LIMIT: i32 = offset_of!(Machine, stack_limit) as i32;
+    /// Where a cut leaves its mark, from r14.
+    pub const CUT: i32 = offset_of!(Machine, cut) as i32;
+
+    /// A machine that runs nothing yet.
+    #[must_use]
+    pub const fn new(stack_limit: u64) -> Machine {
+        let segment = Segment { entry_sp: 0, exit_fp: 0, older: ptr::null() };
+        Machine { segment, stack_limit: AtomicU64::new(stack_limit), cut: 0 }
+    }
+
+    /// The bound that compiled code compares its stack with. What stack, and on which side of the bound it
+    /// may be, is the client's: whoever wants to interrupt the code, from any thread, stores a value that no
+    /// stack meets. Entering and leaving segments does not touch it, so no interrupt is lost.
+    #[must_use]
+    pub const fn stack_limit(&self) -> &AtomicU64 {
+        &self.stack_limit
+    }
+
+    /// Whether a segment is entered.
+    #[must_use]
+    pub const fn is_entered(&self) -> bool {
+        self.segment.entry_sp != 0
+    }
+
+    /// Every JIT frame of every segment that is suspended in a call, the youngest first.
+    ///
+    /// # Safety
+    /// The caller is Rust code that the machine's JIT code called through [`super::rust_call`] (or code that
+    /// it calls), on the same thread, and the frames are not used after it returns.
+    #[must_use]
+    pub unsafe fn frames(&self) -> Frames<'_> {
+        Frames { fp: self.segment.exit_fp, segment: self.segment, machine: core::marker::PhantomData }
+    }
+
+    /// Whether some frame will return into `code`: then it must not be freed.
+    ///
+    /// # Safety
+    /// As [`Machine::frames`].
+    #[must_use]
+    pub unsafe fn returns_into(&self, code: &Range<usize>) -> bool {
+        // SAFETY: the caller's promise.
+        let mut frames = unsafe { self.frames() };
+        // A return address may be the one behind the last byte, when the last call does not return.
+        frames.any(|frame| code.start < frame.return_address && frame.return_address <= code.end)
+    }
+}
+
+/// A JIT frame that is suspended in a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Frame {
+    /// Its rbp.
+    pub fp: usize,
+    /// Where it goes on when its callee returns.
+    pub return_address: usize,
+    /// The address of the stack word that holds the return address.
+    pub return_slot: usize,
+}
+
+/// The walk of [`Machine::frames`].
+#[derive(Clone, Debug)]
+pub struct Frames<'a> {
+    /// rbp of the frame whose caller comes next.
+    fp: usize,
+    segment: Segment,
+    machine: core::marker::PhantomData<&'a Machine>,
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Frame;
+
+    fn next(&mut self) -> Option<Frame> {
+        loop {
+            let caller = if self.fp == 0 { 0 } else { word(self.fp) };
+            // The last caller of a segment is the trampoline, which is no JIT frame.
+            if self.fp != 0 && caller != self.segment.entry_sp + trampoline::FRAME_BYTES {
+                let return_slot = self.fp + 8;
+                self.fp = caller;
+                return Some(Frame { fp: caller, return_address: word(return_slot), return_slot });
+            }
+            if self.segment.older.is_null() {
+                self.fp = 0;
+                return None;
+            }
+            let older: *const Segment = self.segment.older;
+            // SAFETY: a segment points to the one outside, which stands in the frame of the `enter` that
+            // suspended it; that `enter` has not returned, since its segment is entered.
+            self.segment = unsafe { older.read() };
+            self.fp = self.segment.exit_fp;
+        }
+    }
+}
+
+/// The word at an address in the frames of a segment.
+fn word(address: usize) -> usize {
+    let at = ptr::with_exposed_provenance::<usize>(address);
+    // SAFETY: only `Frames` asks, for the saved rbp and the return address of a frame. It begins at the
+    // rbp of a stub that has not returned (the promise of `Machine::frames`), and the frame convention has
+    // every body save its caller's rbp at its own: so each address is that of a word of this thread's
+    // stack, down to the trampoline, where the walk of a segment ends.
+    unsafe { at.read() }
+}
+
+/// A segment that is entered: when dropped, also by a panic, the one outside is resumed.
+pub(super) struct Entered<'a> {
+    machine: *mut Machine,
+    suspended: &'a Segment,
+}
+
+impl<'a> Entered<'a> {
+    /// The segment that `machine` is in, to be suspended.
+    ///
+    /// # Safety
+    /// `machine` is valid for reads.
+    pub(super) unsafe fn current(machine: *const Machine) -> Segment {
+        // SAFETY: the caller's promise.
+        unsafe { (*machine).segment }
+    }
+
+    /// Begin a new segment inside `suspended`.
+    ///
+    /// # Safety
+    /// `machine` is valid for reads and writes until the result is dropped, and `suspended` is what
+    /// [`Entered::current`] said.
+    pub(super) unsafe fn begin(machine: *mut Machine, suspended: &'a Segment) -> Entered<'a> {
+        let outside = if suspended.entry_sp == 0 { ptr::null() } else { ptr::from_ref(suspended) };
+        // SAFETY: the caller's promise.
+        unsafe { (*machine).segment = Segment { entry_sp: 0, exit_fp: 0, older: outside } };
+        Entered { machine, suspended }
+    }
+
+    /// Whether the segment was cut, and forget it.
+    pub(super) fn take_cut(&mut self) -> bool {
+        // SAFETY: valid until `self` is dropped, as `begin` was promised.
+        let cut = unsafe { &raw mut (*self.machine).cut };
+        // SAFETY: as above; nobody holds a reference to the field, which is private to this file.
+        unsafe { cut.replace(0) != 0 }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        // SAFETY: valid until now, as `begin` was promised.
+        unsafe { (*self.machine).segment = *self.suspended };
+    }
+}

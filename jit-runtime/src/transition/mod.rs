@@ -1,0 +1,47 @@
+//! The ways between Rust and JIT code, and what keeps the stack between them in order.
+//!
+//! **Problem.** Compiled code calls Rust, which may run compiled code again, to any depth. An error may
+//! end a run of it anywhere; a panic may pass through it; a collector must find every frame of it; and the
+//! six registers that Rust believes in must survive all of this.
+//!
+//! **Idea.** A run of JIT frames that Rust entered is a *segment*. A [`Gate`] enters one through a
+//! trampoline that saves the registers and notes its stack pointer in the [`Machine`], the header of the
+//! client's context, to which r14 points while JIT code runs. An error *cuts* the segment: it jumps to the
+//! gate's stub, which takes that stack pointer and returns from [`Gate::enter`] with [`Cut`]; compiled code
+//! checks nothing behind its calls. JIT code calls Rust through a stub ([`Gate::rust_call`]) that notes its
+//! frame, so that [`Machine::frames`] walks from there along the saved rbp to the trampoline, segment by
+//! segment.
+//!
+//! ```text
+//!  Rust         Gate::enter, suspends the segment outside, if there is one
+//!  trampoline   saves six registers; rbp, entry_sp          exact unwind record
+//!  JIT frame    \
+//!  JIT frame     > the segment                              the region's record
+//!  stub frame   /  exit_fp
+//!  Rust         the function that was called; it may enter again
+//! ```
+//!
+//! **Invariants.** Registers in JIT code: r14 is the machine, rbx belongs to the client, rbp is the frame;
+//! all others are free, and none survives a call. Functions on both sides are `extern "C-unwind"`. Only the
+//! innermost segment is ever cut, and no Rust frame lies in a segment, so a cut skips no destructor. Between
+//! segments the machine is as the outer one left it, also when a panic passes. The ABI is System V's (AMD64,
+//! 3.2): rbx, rbp, r12 to r15 belong to the caller, rsp is 16-aligned at a call, and arguments come in rdi,
+//! rsi, rdx, rcx, r8, r9, results in rax and rdx.
+//!
+//! **Cost.** Entering is some twenty-five instructions and no allocation; calling Rust seven. No
+//! thread-locals.
+//!
+//! This module is unsafe room 2: `gate.rs` enters, `machine.rs` reads the stack, `unwind.rs` talks to the
+//! unwinder, `native.rs` to the system.
+
+mod call;
+mod gate;
+mod machine;
+mod native;
+mod trampoline;
+mod unwind;
+
+pub use call::{Checked, RustFunction, RustReturn, Word, rust_call};
+pub use gate::{Cut, Gate, GateError};
+pub use machine::{Frame, Frames, Machine};
+pub use native::NativeStack;
