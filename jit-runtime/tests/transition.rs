@@ -13,15 +13,7 @@ use std::ffi::c_void;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
-use support::{Context, PATTERN, context, heap, publish, registers_after};
-
-/// Enter `code` from Rust.
-fn enter(context: *mut Context, code: usize, base: u64) -> Result<(u64, u64), Cut> {
-    // SAFETY: the tests pass a context that lives on their stack.
-    let gate = unsafe { &(*context).gate };
-    // SAFETY: the machine is the context's first field; `code` is a body that `publish` checked.
-    unsafe { gate.enter(context.cast::<Machine>(), code, base) }
-}
+use support::{Context, PATTERN, context, enter, heap, publish, registers_after};
 
 /// How many frames the machine's walk finds, and whether each returns into `code`.
 fn walk(context: *mut Context, code: std::ops::RangeInclusive<usize>) -> usize {

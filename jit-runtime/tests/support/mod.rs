@@ -3,7 +3,7 @@
 
 use jit_runtime::memory::{CodeHeap, Strategy};
 use jit_runtime::stitch::{Assembler, Code};
-use jit_runtime::transition::{Gate, Machine};
+use jit_runtime::transition::{Cut, Gate, Machine};
 use jit_runtime::x64;
 use std::ffi::c_void;
 
@@ -36,6 +36,14 @@ pub(crate) fn publish(heap: &CodeHeap, build: impl FnOnce(&mut Assembler)) -> Co
     let breaches = jit_runtime::frame::check(&code.block().bytes()[..end]);
     assert!(breaches.is_empty(), "{breaches:?}");
     code
+}
+
+/// Enter `code` from Rust.
+pub(crate) fn enter(context: *mut Context, code: usize, base: u64) -> Result<(u64, u64), Cut> {
+    // SAFETY: the tests pass a context that lives on their stack, and nobody changes its gate.
+    let gate = unsafe { &(*context).gate };
+    // SAFETY: the machine is the context's first field; `code` is a body that `publish` checked.
+    unsafe { gate.enter(context.cast::<Machine>(), code, base) }
 }
 
 /// What the thunk puts into rbx, rbp and r12 to r15.
