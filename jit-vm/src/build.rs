@@ -287,23 +287,7 @@ impl core::error::Error for BuildErrors {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interpreter::Interpreter;
     use expect_test::expect;
-
-    #[test]
-    fn fib_runs() {
-        let mut module = ModuleBuilder::new();
-        let fib = module.declare("fib", 1);
-        let mut f = FunctionBuilder::new(1);
-        let recurse = f.label();
-        f.get(0).int(2).lt().jump_if_not(recurse).get(0).ret();
-        f.place(recurse);
-        f.get(0).int(1).sub().call(fib).get(0).int(2).sub().call(fib).add().ret();
-        module.define(fib, f);
-        let program = module.finish().unwrap().verify().unwrap();
-        let result = Interpreter::new(1000).run(&program, fib, &[Value::int(20)]);
-        assert_eq!(result, Ok(Value::int(6765)));
-    }
 
     #[test]
     fn constants_and_lines_are_kept_once() {

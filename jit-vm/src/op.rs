@@ -357,6 +357,15 @@ mod tests {
         assert_eq!(Op::new("frobnicate", None), None);
     }
 
+    /// The page is written by `UPDATE_EXPECT=1`, and is also what a reviewer of a change reads.
+    #[test]
+    fn the_reference_is_up_to_date() {
+        let head = "# The bytecode\n\nA stack machine over 64-bit integers and booleans. This page is printed from \
+            the table in `jit-vm/src/op.rs`;\nthe meaning of the operators is in `jit-vm/src/semantics.rs`, and \
+            the text form in `jit-vm/src/text/mod.rs`.\n\n";
+        expect_test::expect_file!["../../docs/bytecode.md"].assert_eq(&(head.to_owned() + &reference()));
+    }
+
     #[test]
     fn a_target_is_what_the_flow_says() {
         for op in [Op::Jump(Target(1)), Op::JumpIf(Target(1)), Op::JumpIfNot(Target(1)), Op::Ret, Op::Add] {

@@ -84,7 +84,7 @@ impl Profile {
         for (op, pc) in code.iter().zip(0..) {
             let (seen, back) = (self.seen(pc), self.back_edges(pc));
             if seen != Seen::default() || back != 0 {
-                text += &format!("{pc:4} {:12} {:?} {:?}", op.info().name, seen.lhs, seen.rhs);
+                text += &format!("{pc:<4} {:12} {:?} {:?}", op.info().name, seen.lhs, seen.rhs);
                 text += &if back == 0 { "\n".to_owned() } else { format!(" went back {back} times\n") };
             }
         }

@@ -185,7 +185,7 @@ impl Verified {
 /// One thing the verifier does not accept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifyError {
-    /// The name of the function; empty if the error is of the module.
+    /// The name of the function, or `#` and its number if it has none; empty if the error is of the module.
     pub function: String,
     /// The position, if it is an instruction that is at fault.
     pub pc: Option<u32>,
@@ -229,8 +229,8 @@ impl Module {
         let mut errors = vec![];
         let by_name = names(&self, &mut errors);
         let mut facts = Vec::with_capacity(self.functions.len());
-        for function in &self.functions {
-            let mut check = Check::new(&self, function);
+        for number in 0..self.functions.len() {
+            let mut check = Check::new(&self, number);
             check.whole();
             errors.append(&mut check.errors);
             facts.push((check.points, check.max_stack));
@@ -271,6 +271,7 @@ fn names(module: &Module, errors: &mut Vec<VerifyError>) -> HashMap<String, Func
 /// The check of one function.
 struct Check<'a> {
     module: &'a Module,
+    number: usize,
     function: &'a Function,
     points: Vec<Point>,
     max_stack: u32,
@@ -278,12 +279,16 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn new(module: &'a Module, function: &'a Function) -> Check<'a> {
-        Check { module, function, points: vec![], max_stack: 0, errors: vec![] }
+    fn new(module: &'a Module, number: usize) -> Check<'a> {
+        let function = &module.functions[number];
+        Check { module, number, function, points: vec![], max_stack: 0, errors: vec![] }
     }
 
     fn error(&mut self, pc: impl Into<Option<u32>>, message: String) {
-        let function = self.function.name.clone();
+        let function = match self.function.name.as_str() {
+            "" => format!("#{}", self.number),
+            name => name.to_owned(),
+        };
         self.errors.push(VerifyError { function, pc: pc.into(), message });
     }
 

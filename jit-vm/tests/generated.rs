@@ -147,6 +147,7 @@ fn operators_agree_at_their_edges() {
         edges.extend([-1, 0, 1].map(|d| Value::int(i64::wrapping_add(middle, d))));
     }
     edges.extend([2, 3, 7, -2, -63, -64, -65, 10, 0x0123_4567_89ab_cdef].map(Value::int));
+    let thrown = RefCell::new(BTreeSet::new());
     let check = |op: Op, arguments: &[Value]| {
         let operand = |n| Box::new(Expr::Param(n));
         let expr = match arguments {
@@ -160,6 +161,8 @@ fn operators_agree_at_their_edges() {
         let expected = expr.evaluate(arguments);
         assert_eq!(result.clone().map_err(|e| e.kind), expected, "{expr}");
         if let Err(error) = &result {
+            let name = format!("{:?}", error.kind).split(' ').next().unwrap_or_default().to_owned();
+            thrown.borrow_mut().insert((op.info().name, name));
             assert_eq!(error.pc as usize, arguments.len(), "{}", outcome(&result));
         }
     };
@@ -169,6 +172,10 @@ fn operators_agree_at_their_edges() {
             Expr::BINARY.iter().for_each(|&op| check(op, &[lhs, rhs]));
         }
     }
+    // The table says of each operator exactly what it throws.
+    let operators = Expr::UNARY.iter().chain(Expr::BINARY);
+    let said = operators.flat_map(|op| op.info().throws.iter().map(|t| (op.info().name, (*t).to_owned())));
+    assert_eq!(thrown.into_inner(), said.collect());
 }
 
 /// Each operator's slip is noticed: the evaluator and the interpreter agree on no two operators.

@@ -3,7 +3,7 @@
 //! Whoever writes a new tier wants thousands of programs to compare it with the interpreter on, and
 //! wants to see a failing one as text. [`generate`] makes verified programs with loops, calls and errors;
 //! [`Script`] is a program with calls and what comes out of them, as a file; [`Expr`] is a tree with an
-//! evaluator that shares no code with [`crate::semantics`]; [`reference`] runs a program slowly and checks
+//! evaluator that shares no code with [`crate::semantics`]; [`reference()`] runs a program slowly and checks
 //! at each step what the verifier claims.
 
 mod expression;
