@@ -1,5 +1,6 @@
 //! A laid-out template as Rust.
 
+use crate::input::{generated_at, shown_at};
 use jit_asm::syntax::{Integer, LaidOut, PlacedConstant, PlacedHole, Value};
 use jit_asm::template::{Effects, HoleKind, RegField, StackMove};
 use jit_asm::x64::operand::Width;
@@ -20,8 +21,9 @@ fn patch(library: &TokenStream, bytes: &TokenStream, constant: &PlacedConstant) 
     let at = Literal::usize_unsuffixed(usize::from(*at));
     let width = Literal::usize_unsuffixed(width_bytes(*width));
     let content = &hole.content;
-    let field = quote_spanned! {hole.span=>
-        #library::constant::field::<#width>(#library::constant::integer(#content) as i128, #sign_extended)
+    let shown = shown_at(library, hole.span);
+    let field = quote_spanned! {generated_at(hole.span)=>
+        #shown::constant::field::<#width>(#shown::constant::integer(#content) as i128, #sign_extended)
     };
     quote!(#library::constant::patch(#bytes, #at, #field))
 }
@@ -102,14 +104,15 @@ pub(crate) fn values(library: &TokenStream, holes: &[PlacedHole]) -> TokenStream
     let lets = holes.iter().enumerate().map(|(n, placed)| {
         let variable = variable(n);
         let content = &placed.hole.content;
-        let span = placed.hole.span;
+        let span = generated_at(placed.hole.span);
+        let shown = shown_at(library, span);
         let ty = match placed.value {
             Value::Integer(integer) => {
                 let name = Ident::new(integer_name(integer), span);
                 quote_spanned!(span=> : ::core::primitive::#name)
             }
-            Value::Register => quote_spanned!(span=> : #library::Gpr),
-            Value::Index => quote_spanned!(span=> : #library::IndexGpr),
+            Value::Register => quote_spanned!(span=> : #shown::Gpr),
+            Value::Index => quote_spanned!(span=> : #shown::IndexGpr),
             Value::Target => TokenStream::new(),
         };
         quote!(let #variable #ty = #content;)
@@ -186,8 +189,9 @@ fn link(library: &TokenStream, placed: &PlacedHole, len: usize, sink: &Ident, va
     let back = (len - usize::from(placed.at)) as u32;
     let tail = u32::from(tail);
     let field = quote!(#library::Field { back: #back, tail: #tail });
-    let span = placed.hole.span;
-    quote_spanned!(span=> #library::LinkSink::link_rel32(#sink, #field, #value);)
+    let span = generated_at(placed.hole.span);
+    let shown = shown_at(library, span);
+    quote_spanned!(span=> #shown::LinkSink::link_rel32(#sink, #field, #value);)
 }
 
 pub(crate) fn width_bytes(width: Width) -> usize {

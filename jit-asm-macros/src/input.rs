@@ -1,6 +1,6 @@
 //! What the three spellings have in common: where the library lives, and which part is the template.
 
-use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
 use quote::quote;
 
 /// Take `@crate [path]` off the front: a facade that re-exports the macros says where the library is.
@@ -32,4 +32,19 @@ pub(crate) fn sink(tokens: Vec<TokenTree>) -> (Option<TokenStream>, TokenStream)
         }
         None => (None, tokens.into_iter().collect()),
     }
+}
+
+/// The same path shown at `span`, so that what rustc says about it stands there; it means what it meant.
+pub(crate) fn shown_at(path: &TokenStream, span: Span) -> TokenStream {
+    let shown = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(span));
+        token
+    };
+    path.clone().into_iter().map(shown).collect()
+}
+
+/// A span for generated tokens that is shown where the user wrote something. Lints know by it that the
+/// tokens are not the user's.
+pub(crate) fn generated_at(span: Span) -> Span {
+    Span::mixed_site().located_at(span)
 }

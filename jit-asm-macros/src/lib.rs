@@ -16,6 +16,8 @@ mod emit;
 mod input;
 mod report;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod x64;
 
 use proc_macro::TokenStream;

@@ -1,7 +1,7 @@
 //! Errors as tokens that make rustc report them.
 
 use jit_asm::syntax::{Error, Extent};
-use proc_macro2::{Delimiter, Group, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::quote_spanned;
 
 /// One `compile_error!` per error. rustc underlines from the first token's place to the last one's, which
@@ -21,4 +21,10 @@ fn compile_error(error: &Error) -> TokenStream {
 /// What syn says, as an error of ours.
 pub(crate) fn of_syn(error: syn::Error) -> impl Iterator<Item = Error> {
     error.into_iter().map(|error| Error::new(Extent::one(error.span()), error.to_string()))
+}
+
+/// The place of tokens that a user wrote.
+pub(crate) fn extent(tokens: &TokenStream) -> Extent {
+    let tokens: Vec<_> = tokens.clone().into_iter().collect();
+    Extent::of(&tokens, Span::call_site())
 }

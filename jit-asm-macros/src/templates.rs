@@ -83,7 +83,9 @@ fn signature(input: ParseStream) -> syn::Result<Signature> {
     }
     let content;
     syn::parenthesized!(content in input);
-    let params = content.parse_terminated(param, Token![,])?;
+    let params = content.parse_terminated(param, Token![,]);
+    content.parse::<TokenStream>()?; // what a mistake left behind is not a second mistake
+    let params = params?;
     if input.peek(Token![->]) {
         return Err(input.error("a template returns nothing: it emits code into the sink"));
     }

@@ -3,7 +3,7 @@
 use crate::{emit, input, report};
 use jit_asm::syntax::{self, Error, Errors, Extent, LaidOut};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::quote;
+use quote::{quote, quote_spanned};
 
 /// The expansion, or the errors in its place.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
@@ -26,20 +26,20 @@ pub(crate) fn lay_out(tokens: TokenStream) -> Result<LaidOut, Vec<Error>> {
     let mut errors = Errors::new();
     let holes = laid_out.holes.iter().map(|placed| &placed.hole);
     for hole in holes.chain(laid_out.constants.iter().map(|placed| &placed.hole)) {
-        one_expression(&hole.content, &mut errors);
+        one_expression(&hole.content, Extent::one(hole.span), &mut errors);
     }
     errors.barrier(laid_out)
 }
 
 /// Whether the tokens are one Rust expression. A lone word or literal needs no parser.
-fn one_expression(tokens: &TokenStream, errors: &mut Errors) {
+fn one_expression(tokens: &TokenStream, extent: Extent, errors: &mut Errors) {
     let mut all = tokens.clone().into_iter();
     let first = all.next();
     if matches!(first, Some(TokenTree::Ident(_) | TokenTree::Literal(_))) && all.next().is_none() {
         return;
     }
     if let Err(error) = syn::parse2::<syn::Expr>(tokens.clone()) {
-        report::of_syn(error).for_each(|error| errors.add(error));
+        errors.add(Error::new(extent, format!("this is not one Rust expression: {error}")));
     }
 }
 
@@ -71,7 +71,7 @@ fn emission(
                 .help("write `x64!(sink => ..)`, or `x64! { .. }` for a constant template"),
         );
     } else {
-        one_expression(sink, &mut errors);
+        one_expression(sink, report::extent(sink), &mut errors);
     }
     let laid_out = match (errors.barrier(()), lay_out(tokens)) {
         (Ok(()), laid_out) => laid_out?,
@@ -89,12 +89,14 @@ fn emission(
     let description = emit::template(library, "", &laid_out, &quote!(#piece));
     let put = emit::put(library, &laid_out, &into, &quote!(#piece), &quote!(#template));
     let len = laid_out.bytes.len();
+    let span = input::generated_at(report::extent(sink).start);
+    let borrowed = quote_spanned!(span=> (#sink).as_sink());
     // `match` keeps temporaries of the sink's expression, such as a guard, to the end.
     Ok(quote! {{
         #values
         {
             use #library::Sink as _;
-            match (#sink).as_sink() {
+            match #borrowed {
                 #into => {
                     let (#piece, #template): (&'static [u8; #len], &'static #library::Template) = const {
                         let #piece: &'static [u8; #len] = const { &#bytes };

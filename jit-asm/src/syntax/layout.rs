@@ -141,8 +141,11 @@ impl<'a> Labels<'a> {
         self.find(&name.text).ok_or_else(|| {
             let error =
                 Error::new(Extent::one(name.span), format!("this template has no label `{}`", name.text));
-            let nearest = names::nearest_register(&name.text);
-            match nearest {
+            let near = |label: &str| label.len() > 2 && names::one_slip(label, &name.text);
+            if let Some((label, _)) = self.0.iter().find(|(label, _)| near(label)) {
+                return error.help(format!("did you mean the label `{label}`?"));
+            }
+            match names::nearest_register(&name.text) {
                 Some(register) => error.help(format!("did you mean the register `{register}`?")),
                 None => error.help(format!(
                     "a Rust value is written `{{{0}}}`, a Rust constant `{{const {0}}}`",
@@ -184,18 +187,62 @@ fn shortened(operand: &Operand) -> Operand {
 
 /// The table's answer, put under the operand it is about.
 fn no_form(insn: &Insn, mismatch: &Mismatch) -> Error {
-    let extent = match mismatch.operand().and_then(|index| insn.args.get(index)) {
-        Some(arg) => arg.extent,
-        None if insn.args.is_empty() || !select::is_mnemonic(&insn.mnemonic.text) => {
-            Extent::one(insn.mnemonic.span)
-        }
-        None => insn.extent,
+    let arg = mismatch.operand().and_then(|index| insn.args.get(index));
+    let extent = match (arg, mismatch) {
+        (Some(arg), _) => arg.extent,
+        (None, Mismatch::UnknownMnemonic { .. }) => Extent::one(insn.mnemonic.span),
+        (None, _) => insn.extent,
     };
     let message = match mismatch {
-        Mismatch::UnknownMnemonic { .. } | Mismatch::OperandCount { .. } => mismatch.message(),
+        Mismatch::UnknownMnemonic { .. } | Mismatch::OperandCount { .. } | Mismatch::WidthsDiffer { .. } => {
+            mismatch.message()
+        }
         _ => format!("{}: {}", mismatch.message(), mismatch.label()),
     };
-    Error { extent, message, help: mismatch.note() }
+    let help = match mismatch {
+        Mismatch::AmbiguousWidth { index, widths } => with_width(insn, *index, widths),
+        Mismatch::Operand { .. } => arg.and_then(|arg| meant_instead(insn, arg)),
+        _ => None,
+    };
+    Error { extent, message, help: help.or_else(|| mismatch.note()) }
+}
+
+/// The instruction as it would be right, with the widest of the widths it could have.
+fn with_width(insn: &Insn, index: usize, widths: &[Width]) -> Option<String> {
+    let mut operands: Vec<Operand> = insn.args.iter().map(|arg| arg.operand).collect();
+    let Some(Operand::Mem(mem)) = operands.get_mut(index) else { return None };
+    mem.width = widths.last().copied();
+    Some(format!("write `{}`", text(insn, &operands)))
+}
+
+/// What somebody may have meant by an operand of a kind that fits nowhere in this instruction.
+fn meant_instead(insn: &Insn, arg: &Arg) -> Option<String> {
+    if let (Operand::Target(_), Some(label)) = (arg.operand, &arg.label) {
+        return Some(format!("`{0}` is a label; its address is `lea rax, [{0}]`", label.text));
+    }
+    let hole = arg.hole(Slot::Immediate).filter(|hole| hole.ty.is_none() && !hole.constant)?;
+    let alone = insn.args.len() == 1;
+    (!alone).then(|| format!("a register chosen when the code is emitted is `{{{}: r64}}`", hole.content))
+}
+
+/// The canonical text of an instruction, holes and labels under their own names.
+fn text(insn: &Insn, operands: &[Operand]) -> String {
+    listing::line(&insn.mnemonic.text, operands, &mut |unnamed| {
+        let arg = &insn.args[unnamed.operand];
+        let slot = match unnamed.part {
+            Part::Register(_) => Slot::Register,
+            Part::Base => Slot::Base,
+            Part::Index => Slot::Index,
+            Part::Disp8 | Part::Disp32 => Slot::Displacement,
+            Part::Imm => Slot::Immediate,
+            Part::Target => Slot::Target,
+        };
+        match (arg.hole(slot), &arg.label) {
+            (Some(hole), _) => hole.to_string(),
+            (None, Some(label)) => label.text.clone(),
+            (None, None) => String::new(),
+        }
+    })
 }
 
 /// Place the instructions, and lengthen jumps until every one reaches.
@@ -241,26 +288,6 @@ impl Selected<'_> {
     /// The distance from the end of the instruction to the label it names.
     fn distance(&self, places: &[usize]) -> Option<i64> {
         Some(places[self.target?] as i64 - self.end() as i64)
-    }
-
-    /// The canonical text, holes and labels under their own names.
-    fn text(&self) -> String {
-        listing::line(&self.insn.mnemonic.text, &self.operands, &mut |unnamed| {
-            let arg = &self.insn.args[unnamed.operand];
-            let slot = match unnamed.part {
-                Part::Register(_) => Slot::Register,
-                Part::Base => Slot::Base,
-                Part::Index => Slot::Index,
-                Part::Disp8 | Part::Disp32 => Slot::Displacement,
-                Part::Imm => Slot::Immediate,
-                Part::Target => Slot::Target,
-            };
-            match (arg.hole(slot), &arg.label) {
-                (Some(hole), _) => hole.to_string(),
-                (None, Some(label)) => label.text.clone(),
-                (None, None) => String::new(),
-            }
-        })
     }
 
     /// What it does and where control goes from it.
@@ -345,7 +372,7 @@ fn write(insns: &[Selected], errors: &mut Errors) -> LaidOut {
         }
         let at = insn.at as u16;
         out.bytes.extend_from_slice(insn.encoded.bytes());
-        out.lines.push((at, insn.text()));
+        out.lines.push((at, text(insn.insn, &insn.operands)));
         for field in insn.encoded.fields() {
             if let Err(error) = insn.place(field, &places, &mut out) {
                 errors.add(error);
@@ -370,11 +397,10 @@ fn place_integer(
 ) -> Result<(), Error> {
     let unsigned = matches!(hole.ty, Some(HoleType::Integer { signed: false, .. }));
     if unsigned && sign_extended {
-        let signed = HoleType::Integer { width, signed: true };
         let message =
             format!("the sign of this {}-bit immediate is extended to the operand's width", 8 * bytes(width));
-        return Err(Error::new(Extent::one(hole.span), message)
-            .help(format!("write `{{{}: {signed}}}`", hole.content)));
+        let signed = Hole { ty: Some(HoleType::Integer { width, signed: true }), ..hole.clone() };
+        return Err(Error::new(Extent::one(hole.span), message).help(format!("write `{signed}`")));
     }
     if hole.constant {
         out.constants.push(PlacedConstant { at, width, sign_extended, hole: hole.clone() });

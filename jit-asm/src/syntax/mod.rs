@@ -23,6 +23,8 @@ mod names;
 mod operand;
 mod parse;
 mod stmt;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Error, Errors, Extent};
 pub use layout::{Integer, LaidOut, PlacedConstant, PlacedHole, Value, lay_out};

@@ -96,7 +96,7 @@ pub(super) fn nearest_register(word: &str) -> Option<&'static str> {
 }
 
 /// Whether one changed, missing, added or swapped character turns one word into the other.
-fn one_slip(a: &str, b: &str) -> bool {
+pub(super) fn one_slip(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let front = a.iter().zip(b).take_while(|(x, y)| x == y).count();
     let (a, b) = (&a[front..], &b[front..]);

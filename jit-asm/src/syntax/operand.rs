@@ -125,7 +125,10 @@ pub(super) fn value(literal: &Literal) -> Result<i128, Error> {
                 return Err(error(format!("a literal takes no suffix: write `{plain}`"))
                     .help("its width follows from the instruction"));
             }
-            "h" | "H" => format!("hexadecimal numbers are written `0x{}`", &digits[..end]),
+            _ if is_hex_h(&digits) => {
+                let digits = digits.trim_start_matches('0').trim_end_matches(['h', 'H']);
+                format!("hexadecimal numbers are written `0x{digits}`")
+            }
             _ => format!("`{text}` is no integer"),
         };
         return Err(error(message));
@@ -134,6 +137,12 @@ pub(super) fn value(literal: &Literal) -> Result<i128, Error> {
         Ok(value) if value <= i128::from(u64::MAX) => Ok(if negative { -value } else { value }),
         _ => Err(error(format!("`{text}` is no integer of 64 bits"))),
     }
+}
+
+/// Whether this is the `0FFh` of other assemblers.
+fn is_hex_h(digits: &str) -> bool {
+    let digits = digits.strip_suffix(['h', 'H']).unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// The code of `'a'`, `b'a'` and their escapes.
@@ -188,9 +197,9 @@ fn left_over(arg: &Arg, first: &TokenTree, rest: &[TokenTree]) -> Error {
             "braces behind an operand are AVX-512's decorations, which are not supported in this version",
         )
         .help("if this is an operand of its own, write `,` before it"),
-        TokenTree::Group(g) if g.delimiter() == Delimiter::Bracket && arg.label.is_some() => {
-            Error::new(extent, "brackets directly behind a name")
-                .help("the address goes into the brackets: `[rax + 8]`")
+        TokenTree::Group(g) if g.delimiter() == Delimiter::Bracket => {
+            Error::new(extent, "brackets stand directly behind an operand")
+                .help("an address is one sum in one pair of brackets: `[rbx + rcx + 8]`")
         }
         TokenTree::Ident(_) | TokenTree::Group(_) | TokenTree::Literal(_) => {
             Error::new(extent, "expected `,` or `;` before this")

@@ -99,25 +99,29 @@ fn insn(word: &Ident, rest: &[TokenTree], all: &[TokenTree], errors: &mut Errors
     }
     let mut args = vec![];
     let mut whole = true;
-    if !rest.is_empty() {
-        // Where an operand is missing, the error stands under the token before the gap.
-        let mut before = word.span();
-        for operand in rest.split(|token| is_punct(token, ',')) {
-            let arg = match operand {
-                [] => Err(Error::new(Extent::one(before), "an operand is missing after this")),
-                _ => operand::operand(operand),
-            };
-            before = operand.last().map_or(before, TokenTree::span);
-            match errors.keep(arg) {
-                Some(arg) => args.push(arg),
-                None => whole = false,
-            }
+    let mut rest = rest;
+    while !rest.is_empty() {
+        let comma = rest.iter().position(|token| is_punct(token, ','));
+        let (operand, after) = rest.split_at(comma.unwrap_or(rest.len()));
+        let arg = match (operand, after) {
+            ([], [comma, ..]) => Err(gap(comma, "before")),
+            (_, [comma]) => Err(gap(comma, "after")),
+            _ => operand::operand(operand),
+        };
+        match errors.keep(arg) {
+            Some(arg) => args.push(arg),
+            None => whole = false,
         }
+        rest = after.get(1..).unwrap_or_default();
     }
     for arg in &mut args {
         aim(&mnemonic.text, arg);
     }
     whole.then(|| Insn { mnemonic, args, extent: Extent::of(all, word.span()) })
+}
+
+fn gap(comma: &TokenTree, place: &str) -> Error {
+    Error::new(Extent::one(comma.span()), format!("an operand is missing {place} this comma"))
 }
 
 /// A hole without a type is a target where the mnemonic is a jump or a call, an immediate elsewhere.

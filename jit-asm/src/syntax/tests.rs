@@ -1,0 +1,420 @@
+//! The syntax without a compiler: what is printed is read back, jumps are as short as they can be, and no
+//! tokens make it panic.
+
+use super::{Arg, Error, LaidOut, Slot, Stmt, lay_out, parse};
+use crate::reg::Gpr;
+use crate::x64::listing::{self, Part};
+use crate::x64::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Width};
+use crate::x64::select;
+use arbtest::arbitrary::{Result, Unstructured};
+use expect_test::{Expect, expect};
+use proc_macro2::TokenStream;
+use std::fmt::Write as _;
+
+fn assemble(text: &str) -> core::result::Result<LaidOut, Vec<Error>> {
+    lay_out(&parse(text.parse().expect("tokens"))?)
+}
+
+/// Bytes, text, holes and effects of a template, or its errors.
+fn check(text: &str, expected: Expect) {
+    let mut shown = String::new();
+    match assemble(text) {
+        Ok(laid_out) => {
+            let ends =
+                laid_out.lines.iter().skip(1).map(|(at, _)| usize::from(*at)).chain([laid_out.bytes.len()]);
+            for ((at, line), end) in laid_out.lines.iter().zip(ends) {
+                let bytes: String =
+                    laid_out.bytes[usize::from(*at)..end].iter().map(|byte| format!("{byte:02x}")).collect();
+                let _ = writeln!(shown, "{at:2} {bytes:14} {line}");
+            }
+            for hole in &laid_out.holes {
+                let _ =
+                    writeln!(shown, "hole {} at {}: {:?}, {:?}", hole.hole, hole.at, hole.kind, hole.value);
+            }
+            for constant in &laid_out.constants {
+                let _ =
+                    writeln!(shown, "constant {} at {}: {:?}", constant.hole, constant.at, constant.width);
+            }
+        }
+        Err(errors) => errors.iter().for_each(|error| {
+            let _ = writeln!(shown, "{error}");
+        }),
+    }
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn holes_are_found_where_they_are() {
+    check(
+        "add {r: r64}, [{b: r64} + {i: r64}*8 + {d: i8}]; mov byte [rbp + {d}], {n}; jmp {l}; cmp dword [{l}], {const 3: i8}",
+        expect![[r#"
+             0 480344c000     add {r: r64}, [{b: r64} + {i: r64}*8 + {d: i8}]
+             5 c6850000000000 mov byte [rbp + {d}], {n}
+            12 e900000000     jmp {l}
+            17 833d0000000000 cmp dword [{l}], {const 3: i8}
+            hole {r: r64} at 0: Reg(RegField { low_at: 2, low_shift: 3, rex_at: 0, rex_bit: 2, reads: true, writes: true }), Register
+            hole {i: r64} at 0: Reg(RegField { low_at: 3, low_shift: 3, rex_at: 0, rex_bit: 1, reads: true, writes: false }), Index
+            hole {b: r64} at 0: Reg(RegField { low_at: 3, low_shift: 0, rex_at: 0, rex_bit: 0, reads: true, writes: false }), Register
+            hole {d: i8} at 4: Disp(1), Integer(Integer { width: B8, signed: true })
+            hole {d} at 7: Disp(4), Integer(Integer { width: B32, signed: true })
+            hole {n} at 11: Imm(1), Integer(Integer { width: B8, signed: true })
+            hole {l} at 13: Rel32 { tail: 0 }, Target
+            hole {l} at 19: Rel32 { tail: 1 }, Target
+            constant {const 3: i8} at 23: B8
+        "#]],
+    );
+}
+
+#[test]
+fn literals_have_every_spelling() {
+    check(
+        "mov eax, 0x_ff; mov eax, 0b101; mov eax, 0o17; mov eax, 1_000; mov eax, -5; mov al, 'a'; mov al, b'\\n'; mov al, '\\x7f'; mov rax, 0xffff_ffff_ffff_ffff",
+        expect![[r#"
+             0 b8ff000000     mov eax, 255
+             5 b805000000     mov eax, 5
+            10 b80f000000     mov eax, 15
+            15 b8e8030000     mov eax, 1000
+            20 b8fbffffff     mov eax, -5
+            25 b061           mov al, 97
+            27 b00a           mov al, 10
+            29 b07f           mov al, 127
+            31 48c7c0ffffffff mov rax, 0xffffffffffffffff
+        "#]],
+    );
+}
+
+#[test]
+fn addresses_are_sums_in_any_order() {
+    check(
+        "mov rax, [8 + rbx]; mov rax, [4*rcx + rbx - 8 + 2]; mov rax, [rcx*8]; mov rax, [rbx + rsp]; mov rax, qword ptr [rip - 5]; mov rax, [0x1000]; lea rax, [- 5 + rdi]; mov al, byte [{b: r64}]; nop word [rax + rax*1 + 0]",
+        expect![[r#"
+             0 488b4308       mov rax, [rbx + 8]
+             4 488b448bfa     mov rax, [rbx + rcx*4 - 6]
+             9 488b04cd00000000 mov rax, [rcx*8]
+            17 488b041c       mov rax, [rsp + rbx]
+            21 488b05fbffffff mov rax, qword [rip - 5]
+            28 488b042500100000 mov rax, [4096]
+            36 488d47fb       lea rax, [rdi - 5]
+            40 408a442000     mov al, byte [{b: r64}]
+            45 660f1f0400     nop word [rax + rax]
+            hole {b: r64} at 40: Reg(RegField { low_at: 43, low_shift: 0, rex_at: 40, rex_bit: 0, reads: true, writes: false }), Register
+        "#]],
+    );
+}
+
+#[test]
+fn labels_stand_anywhere() {
+    check(
+        "a: b: jmp c; ; c: jnz a; call b; lea rax, [c]; jmp d; d:",
+        expect![[r#"
+         0 eb00           jmp c
+         2 75fc           jnz a
+         4 e8f7ffffff     call b
+         9 488d05f2ffffff lea rax, [c]
+        16 eb00           jmp d
+    "#]],
+    );
+    check("", expect![[""]]);
+    check(
+        "a: a: jmp b; jmp rax; mov rax, a",
+        expect![[r#"
+            the label `a` stands here a second time
+            help: a label names one place; choose another name
+            this template has no label `b`
+            help: a Rust value is written `{b}`, a Rust constant `{const b}`
+            a jump target does not fit here: wants imm8, imm16, imm32, imm64, r8, r16, r32, r64, r/m8, r/m16, r/m32 or r/m64
+            help: `a` is a label; its address is `lea rax, [a]`
+        "#]],
+    );
+}
+
+#[test]
+fn a_template_has_a_longest_length() {
+    let long = "mov rax, 0x1122334455667788; ".repeat(6554);
+    let errors = assemble(&long).unwrap_err();
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].message.contains("65535"), "{}", errors[0]);
+    assert_eq!(assemble(&long[..long.len() / 6554 * 6553]).unwrap().bytes.len(), 65530);
+}
+
+/// What the listing prints for the parts that have no text of their own.
+fn placeholder(operand: Operand, part: Part) -> &'static str {
+    match part {
+        Part::Register(RegClass::R8 | RegClass::R8High) => "{r: r8}",
+        Part::Register(RegClass::R16) => "{r: r16}",
+        Part::Register(RegClass::R32) => "{r: r32}",
+        Part::Register(RegClass::R64) | Part::Base | Part::Index => "{r: r64}",
+        Part::Disp8 => "{d: i8}",
+        Part::Disp32 => "{d}",
+        Part::Target => "{l}",
+        Part::Imm => match operand {
+            Operand::Imm(Imm::Hole(Some(Width::B8))) => "{n: i8}",
+            Operand::Imm(Imm::Hole(Some(Width::B16))) => "{n: i16}",
+            Operand::Imm(Imm::Hole(Some(Width::B32))) => "{n: i32}",
+            Operand::Imm(Imm::Hole(Some(Width::B64))) => "{n: i64}",
+            _ => "{n}",
+        },
+    }
+}
+
+fn print(mnemonic: &str, operands: &[Operand]) -> String {
+    listing::line(mnemonic, operands, &mut |unnamed| {
+        placeholder(operands[unnamed.operand], unnamed.part).to_owned()
+    })
+}
+
+fn read(text: &str) -> Vec<Arg> {
+    let stmts = parse(text.parse().expect("tokens")).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
+    match stmts.into_iter().next() {
+        Some(Stmt::Insn(insn)) => insn.args,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+const WIDTHS: [Option<Width>; 5] =
+    [None, Some(Width::B8), Some(Width::B16), Some(Width::B32), Some(Width::B64)];
+
+fn registers() -> Vec<Operand> {
+    let mut all = vec![];
+    for class in [RegClass::R8, RegClass::R16, RegClass::R32, RegClass::R64] {
+        all.extend(Gpr::ALL.map(|gpr| Operand::Reg(Reg { gpr, class })));
+        all.push(Operand::RegHole(class));
+    }
+    all.extend(Gpr::ALL[..4].iter().map(|&gpr| Operand::Reg(Reg { gpr, class: RegClass::R8High })));
+    all
+}
+
+fn immediates() -> Vec<Operand> {
+    let mut all: Vec<Operand> = WIDTHS.into_iter().map(|width| Operand::Imm(Imm::Hole(width))).collect();
+    for value in [
+        0,
+        1,
+        9,
+        127,
+        128,
+        255,
+        4096,
+        4097,
+        65535,
+        i128::from(i32::MAX),
+        i128::from(u32::MAX),
+        i128::from(u64::MAX),
+    ] {
+        all.extend([value, -value].map(|value| Operand::Imm(Imm::Literal(value))));
+    }
+    all
+}
+
+/// Every address there is, with displacements at their edges.
+fn addresses() -> Vec<Mem> {
+    let mut bases = vec![Base::None, Base::Hole];
+    bases.extend(Gpr::ALL.map(Base::Reg));
+    let mut indices = vec![None];
+    for scale in [Scale::X1, Scale::X2, Scale::X4, Scale::X8] {
+        let named = Gpr::ALL.iter().filter(|&&gpr| gpr != Gpr::Rsp).map(|&gpr| Index::Reg(gpr));
+        indices.extend(named.chain([Index::Hole]).map(|index| Some((index, scale))));
+    }
+    let literals = [0, 1, -1, 127, -128, 5000, i32::MAX, i32::MIN].map(Disp::Literal);
+    let mut all = vec![Mem { width: None, base: Base::Target, index: None, disp: Disp::Literal(0) }];
+    for disp in literals.into_iter().chain([Disp::Hole8, Disp::Hole32]) {
+        all.push(Mem { width: None, base: Base::Rip, index: None, disp });
+        for &base in &bases {
+            all.extend(indices.iter().map(|&index| Mem { width: None, base, index, disp }));
+        }
+    }
+    for (mem, width) in all.iter_mut().zip(WIDTHS.into_iter().cycle()) {
+        mem.width = width;
+    }
+    all
+}
+
+#[test]
+fn every_operand_that_is_printed_is_read_back() {
+    let operands =
+        registers().into_iter().chain(immediates()).chain(addresses().into_iter().map(Operand::Mem));
+    for operand in operands {
+        let text = print("mov", &[operand]);
+        let args = read(&text);
+        assert_eq!(args.len(), 1, "{text}");
+        assert_eq!(args[0].operand, operand, "{text}");
+    }
+    let target = &read(&print("jmp", &[Operand::Target(Distance::Near)]))[0];
+    assert_eq!(target.operand, Operand::Target(Distance::Near));
+    assert!(target.hole(Slot::Target).is_some());
+}
+
+/// An instruction that the table has, as text.
+fn instruction(u: &mut Unstructured, pool: &[Operand], mnemonics: &[&str]) -> Result<Option<String>> {
+    let mnemonic = *u.choose(mnemonics)?;
+    let arity = u.choose(select::forms_named(mnemonic))?.arity();
+    for _ in 0..30 {
+        let operands: Vec<Operand> = (0..arity).map(|_| u.choose(pool).copied()).collect::<Result<_>>()?;
+        if select::select(mnemonic, &operands).is_ok() {
+            return Ok(Some(print(mnemonic, &operands)));
+        }
+    }
+    Ok(None)
+}
+
+#[test]
+fn a_listing_is_the_template_again() {
+    let mut pool = registers();
+    pool.extend(immediates());
+    pool.extend(addresses().into_iter().step_by(7).map(Operand::Mem));
+    let mnemonics: Vec<&str> = select::mnemonics().collect();
+    arbtest::arbtest(|u| {
+        let mut statements = vec![];
+        for _ in 0..u.int_in_range(1..=12)? {
+            if let Some(insn) = instruction(u, &pool, &mnemonics)? {
+                statements.push(insn);
+            }
+        }
+        let text = statements.join("; ");
+        let first = assemble(&text).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
+        let lines: Vec<&str> = first.lines.iter().map(|(_, line)| line.as_str()).collect();
+        let second = assemble(&lines.join("; ")).unwrap_or_else(|errors| panic!("{lines:?}: {errors:?}"));
+        assert_eq!((first.bytes, first.lines), (second.bytes, second.lines));
+        assert_eq!(first.effects, second.effects);
+        Ok(())
+    })
+    .budget_ms(1000);
+}
+
+#[test]
+fn jumps_reach_and_are_short_where_they_can_be() {
+    arbtest::arbtest(|u| {
+        let labels = u.int_in_range(1..=6)?;
+        let mut text = String::new();
+        let mut targets = vec![];
+        for label in 0..labels {
+            for _ in 0..u.int_in_range(0..=3)? {
+                let to = u.int_in_range(0..=labels - 1)?;
+                let _ = write!(text, "{} l{to}; ", u.choose(&["jmp", "jz"])?);
+                targets.push(to);
+            }
+            text += &"mov rax, 0x1122334455667788; ".repeat(u.int_in_range(0..=13)?);
+            text += &"nop; ".repeat(u.int_in_range(0..=9)?);
+            let _ = write!(text, "l{label}: xchg rax, r{}; ", 8 + label);
+        }
+        let laid_out = assemble(&text).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
+        let place = |label: usize| {
+            let mark = format!("xchg rax, r{}", 8 + label);
+            let line = laid_out.lines.iter().find(|(_, line)| *line == mark);
+            i64::from(line.expect("every label stands before its own instruction").0)
+        };
+        let jumps = laid_out.lines.iter().filter(|(_, line)| line.starts_with('j'));
+        for ((at, line), target) in jumps.zip(targets) {
+            let code = &laid_out.bytes[usize::from(*at)..];
+            let (length, distance) = match code {
+                [0xeb | 0x74, near, ..] => (2, i64::from(*near as i8)),
+                [0xe9, far @ ..] => {
+                    (5, i64::from(i32::from_le_bytes(*far.first_chunk().expect("four bytes"))))
+                }
+                [0x0f, 0x84, far @ ..] => {
+                    (6, i64::from(i32::from_le_bytes(*far.first_chunk().expect("four bytes"))))
+                }
+                _ => panic!("{line}: {code:02x?}"),
+            };
+            assert_eq!(i64::from(*at) + length + distance, place(target), "{line} in {text}");
+            // Measured from the end of a short jump at the same place.
+            let short =
+                place(target) - i64::from(*at) - if place(target) > i64::from(*at) { length } else { 2 };
+            assert_eq!(length == 2, i8::try_from(short).is_ok(), "{line} at {at} in {text}");
+        }
+        Ok(())
+    })
+    .budget_ms(1000);
+}
+
+const WORDS: &[&str] = &[
+    "mov",
+    "add",
+    "jmp",
+    "call",
+    "lea",
+    "shl",
+    "cqo",
+    "nop",
+    "j",
+    "set",
+    "lock",
+    "rax",
+    "eax",
+    "ah",
+    "r8b",
+    "rsp",
+    "rip",
+    "xmm0",
+    "fs",
+    "byte",
+    "qword",
+    "ptr",
+    "short",
+    "word",
+    "label",
+    "const",
+    "r64",
+    "i8",
+    "usize",
+    "rm64",
+    "5",
+    "0xff",
+    "-5",
+    "5u8",
+    "1.5",
+    "'a'",
+    "\"text\"",
+    "0FFh",
+    "0x1_0000_0000_0000_0000",
+    "340282366920938463463374607431768211456",
+    ",",
+    ";",
+    ":",
+    "::",
+    "+",
+    "-",
+    "*",
+    "=>",
+    "=",
+    "$",
+    "%",
+    ".",
+    "#",
+    "{n}",
+    "{r: r64}",
+    "{const N}",
+    "{n: i8}",
+    "{}",
+    "{:}",
+    "{a::b}",
+    "{const}",
+    "[",
+    "]",
+    "(",
+    ")",
+    "{",
+    "}",
+    "[rax]",
+    "[rsp + rax*8 - 4]",
+    "[label]",
+    "[{l}]",
+    "[]",
+];
+
+#[test]
+fn no_tokens_make_it_panic() {
+    arbtest::arbtest(|u| {
+        let mut text = String::new();
+        for _ in 0..u.int_in_range(0..=30)? {
+            text += u.choose(WORDS)?;
+            text += u.choose(&[" ", " ", "", "; mov rax, "])?;
+        }
+        if let Ok(tokens) = text.parse::<TokenStream>()
+            && let Ok(stmts) = parse(tokens)
+        {
+            let _ = lay_out(&stmts);
+        }
+        Ok(())
+    })
+    .budget_ms(1000);
+}
