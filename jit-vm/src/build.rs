@@ -28,7 +28,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::module::{Function, Module};
+use crate::module::{Function, MAX_LOCALS, Module};
 use crate::op::{ConstId, FuncId, Op, Target, for_each_op};
 use crate::value::Value;
 use core::fmt;
@@ -130,9 +130,10 @@ impl FunctionBuilder {
     /// One more local, which starts as the integer 0.
     pub fn local(&mut self) -> u16 {
         let local = self.function.locals;
-        match local.checked_add(1) {
-            Some(locals) => self.function.locals = locals,
-            None => self.mistakes.push(format!("more than {} locals; keep values on the stack", u16::MAX)),
+        if local < MAX_LOCALS {
+            self.function.locals += 1;
+        } else {
+            self.mistakes.push(format!("more than {MAX_LOCALS} locals; keep values on the stack"));
         }
         local
     }

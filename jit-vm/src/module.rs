@@ -8,6 +8,15 @@ use crate::op::Op;
 use crate::value::Value;
 use std::collections::HashMap;
 
+/// Most functions in a module.
+pub const MAX_FUNCTIONS: usize = 1 << 20;
+/// Most locals in a function, parameters included. The numbers of locals have sixteen bits.
+pub const MAX_LOCALS: u16 = u16::MAX;
+/// Most instructions in a function.
+pub const MAX_CODE: usize = 1 << 24;
+/// Deepest operand stack of a function. With [`MAX_LOCALS`] it keeps the offset of a slot within 32 bits.
+pub const MAX_STACK: u32 = 65_535;
+
 /// One function of a module.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Function {

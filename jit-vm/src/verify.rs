@@ -17,20 +17,11 @@
 //!
 //! Cost: linear in the code; eight bytes an instruction of lasting facts.
 
-use crate::module::{Function, Module};
+use crate::module::{Function, MAX_CODE, MAX_FUNCTIONS, MAX_STACK, Module};
 use crate::op::{Flow, FuncId, Op, Operand};
 use crate::value::Value;
 use core::fmt;
 use std::collections::HashMap;
-
-/// Most functions in a module.
-pub const MAX_FUNCTIONS: usize = 1 << 20;
-/// Most locals in a function, parameters included; also the greatest number an operand can say.
-pub const MAX_LOCALS: usize = u16::MAX as usize;
-/// Most instructions in a function.
-pub const MAX_CODE: usize = 1 << 24;
-/// Deepest operand stack of a function.
-pub const MAX_STACK: u32 = u16::MAX as u32;
 
 /// A verified module. Immutable and shareable between threads.
 #[derive(Clone, PartialEq, Eq, Debug)]

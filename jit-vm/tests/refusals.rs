@@ -2,8 +2,9 @@
 
 use arbtest::arbtest;
 use expect_test::{Expect, expect};
+use jit_vm::module::{MAX_CODE, MAX_LOCALS, MAX_STACK};
 use jit_vm::testing::generate;
-use jit_vm::{Function, Module, Op, text, verify};
+use jit_vm::{Function, FunctionBuilder, Module, ModuleBuilder, Op, text};
 
 fn parser_says(program: &str, expected: Expect) {
     expected.assert_eq(&text::parse(program).expect_err("a text with mistakes").to_string());
@@ -159,21 +160,29 @@ fn limits() {
         code.push(Op::Ret);
         code
     };
-    assert_eq!(says(push(verify::MAX_STACK as usize)), Ok(()));
+    assert_eq!(says(push(MAX_STACK as usize)), Ok(()));
     expect![[r#"
         `f` at 65535: the operand stack is deeper than 65535; keep values in locals
     "#]]
-    .assert_eq(&says(push(verify::MAX_STACK as usize + 1)).expect_err("too deep"));
+    .assert_eq(&says(push(MAX_STACK as usize + 1)).expect_err("too deep"));
     let long = |length: usize| {
         let mut code = vec![Op::Int(1), Op::Ret];
         code.resize(length, Op::Pop);
         code
     };
-    assert_eq!(says(long(verify::MAX_CODE)), Ok(()));
     expect![[r#"
         `f`: 16777217 instructions; the limit is 16777216, so split the function
     "#]]
-    .assert_eq(&says(long(verify::MAX_CODE + 1)).expect_err("too long"));
+    .assert_eq(&says(long(MAX_CODE + 1)).expect_err("too long"));
+    let mut f = FunctionBuilder::new(MAX_LOCALS - 1);
+    assert_eq!(f.local(), MAX_LOCALS - 1);
+    f.local();
+    let mut module = ModuleBuilder::new();
+    module.function("f", f);
+    expect![[r#"
+        `f`: more than 65535 locals; keep values on the stack
+    "#]]
+    .assert_eq(&module.finish().expect_err("too many").to_string());
 }
 
 /// A text with characters changed is parsed or refused, and neither the parser nor the verifier panics.

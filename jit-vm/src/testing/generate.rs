@@ -258,10 +258,11 @@ impl Generator<'_, '_, '_> {
     /// A conditional jump, of either sense, also on an integer, which is true.
     fn condition(&mut self, target: Label, levels: u32) -> Result<()> {
         self.expression(Kind::Bool, levels)?;
-        match self.u.arbitrary()? {
-            true => self.f.jump_if(target),
-            false => self.f.jump_if_not(target),
-        };
+        if self.u.arbitrary()? {
+            self.f.jump_if(target);
+        } else {
+            self.f.jump_if_not(target);
+        }
         self.depth -= 1;
         Ok(())
     }
