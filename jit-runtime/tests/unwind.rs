@@ -73,6 +73,9 @@ struct Stepper {
     /// Behind the return of the trampoline.
     cut: usize,
     bodies: Vec<Range<usize>>,
+    /// The function that JIT code calls, and how often it did.
+    rust: usize,
+    rust_calls: usize,
     /// Callers of what runs, the oldest first: Rust, the trampoline, bodies.
     callers: Vec<Caller>,
     /// The registers of Rust when it called the trampoline.
@@ -89,6 +92,11 @@ impl Stepper {
             self.kept = registers;
             self.callers.clear();
         }
+        let function = ip == self.rust || self.bodies.iter().any(|body| body.start == ip);
+        if function && sp % 16 != 8 {
+            self.wrong.push(format!("{ip:#x} is called with rsp {sp:#x}, which was not 16-aligned"));
+        }
+        self.rust_calls += usize::from(ip == self.rust);
         let in_bodies = self.bodies.iter().any(|body| body.contains(&ip));
         if !in_bodies && !self.trampoline.contains(&ip) {
             return;
@@ -99,7 +107,8 @@ impl Stepper {
             // A cut drops the segment at once: its code runs for the trampoline.
             self.callers.truncate(1);
         }
-        if ip == self.trampoline.start || self.bodies.iter().any(|body| body.start == ip) {
+        let enters = ip == self.trampoline.start || self.bodies.iter().any(|body| body.start == ip);
+        if enters {
             self.callers.push(Caller { ip: word(sp), sp: sp + 8 });
         }
         self.steps += 1;
@@ -262,6 +271,7 @@ fn every_instruction_finds_its_callers() {
     let bodies = bodies(&heap, stub);
     let trampoline = range(context.gate.code());
     let stepper = Stepper {
+        rust: checked as usize,
         cut: context.gate.cut().0,
         trampoline: trampoline.clone(),
         bodies: bodies.all.iter().map(range).collect(),
@@ -296,7 +306,7 @@ fn every_instruction_finds_its_callers() {
     }
     assert!(missed.is_empty(), "{missed:?}");
     println!("{} steps at {} instructions", stepper.steps, stepper.stepped.len());
-    assert!(stepper.steps > 150);
+    assert!(stepper.steps > 150 && stepper.rust_calls == 2);
 }
 
 /// The net itself: an instruction between `leave` and `ret`, which the convention forbids, is found.

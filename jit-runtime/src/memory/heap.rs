@@ -22,8 +22,8 @@ pub struct HeapOptions {
     /// Bytes of address space in a region, rounded up to pages. Code in one region reaches all of it by
     /// rel32, so it has at most 1 GiB. What is reserved costs nothing; 16 MiB unless said otherwise.
     pub region_size: usize,
-    /// Bytes that are made accessible and poisoned at a time, rounded up to pages; 64 KiB unless said
-    /// otherwise.
+    /// Bytes that are made accessible and poisoned at a time, rounded up to pages; 16 KiB unless said
+    /// otherwise: the first block of a heap waits for a step, and larger ones save little.
     pub step: usize,
 }
 
@@ -31,7 +31,7 @@ impl HeapOptions {
     /// The defaults under a strategy.
     #[must_use]
     pub const fn new(strategy: Strategy) -> HeapOptions {
-        HeapOptions { strategy, region_size: 16 << 20, step: 64 << 10 }
+        HeapOptions { strategy, region_size: 16 << 20, step: 16 << 10 }
     }
 }
 

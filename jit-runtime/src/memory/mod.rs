@@ -23,10 +23,11 @@
 //! host refuses returns an error and leaves every block as it was. A region is unmapped when it is empty
 //! and not the heap's last one, or when the last handle of the heap and of its blocks is gone.
 //!
-//! **Cost.** With the dual mapping publishing 200 bytes and freeing them is a lock, two copies and an
-//! allocation: 0.1 us. The flip costs some 8 us. A region is a reservation; its pages are made accessible and poisoned a step (64 KiB) at
-//! a time, because touching fresh pages is what costs. `cargo test -p jit-runtime --release --test
-//! publishing -- --nocapture` prints the figures of the machine at hand.
+//! **Cost.** With the dual mapping, publishing 200 bytes and freeing them is a lock, two copies and an
+//! allocation: 0.1 us. The flip costs some 8 us. A region is a reservation; its pages are made accessible
+//! and poisoned a step (16 KiB, some 15 us) at a time, because touching fresh pages is what costs.
+//! `cargo test -p jit-runtime --release --test costs -- --nocapture` prints the figures of the machine at
+//! hand.
 //!
 //! This module is unsafe room 1; the unsafe operations are in `view.rs` (mapping and writing), and their
 //! callers `dual.rs` and `flip.rs`.

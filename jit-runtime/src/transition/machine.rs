@@ -29,6 +29,10 @@ pub(super) struct Segment {
     older: *const Segment,
 }
 
+// SAFETY: `older` points into the stack of the thread that entered a segment; until that returns nobody
+// else uses the machine (the contract of `Gate::enter`), and afterwards the pointer is null.
+unsafe impl Send for Machine {}
+
 impl Machine {
     /// Where the trampoline notes its stack pointer, from r14.
     pub const ENTRY_SP: i32 = (offset_of!(Machine, segment) + offset_of!(Segment, entry_sp)) as i32;

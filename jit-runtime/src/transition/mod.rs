@@ -28,8 +28,9 @@
 //! 3.2): rbx, rbp, r12 to r15 belong to the caller, rsp is 16-aligned at a call, and arguments come in rdi,
 //! rsi, rdx, rcx, r8, r9, results in rax and rdx.
 //!
-//! **Cost.** Entering is some twenty-five instructions and no allocation; calling Rust seven. No
-//! thread-locals.
+//! **Cost.** To enter and return is some forty instructions (5 ns), to call Rust through a stub and return
+//! nine (3 ns); `cargo test -p jit-runtime --release --test costs -- --nocapture` prints both. Nothing
+//! is allocated, and there are no thread-locals.
 //!
 //! This module is unsafe room 2: `gate.rs` enters, `machine.rs` reads the stack, `unwind.rs` talks to the
 //! unwinder, `native.rs` to the system.

@@ -1,7 +1,15 @@
-//! What code memory costs: printed, so that the module's figures can be looked up on any machine.
+//! What code memory and crossings cost: printed, so that the modules' figures can be looked up on any
+//! machine. The bounds are loose: they hold in a debug build, too, and on a busy machine.
 //!
-//! `cargo test -p jit-runtime --release --test publishing -- --nocapture`
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+//! `cargo test -p jit-runtime --release --test costs -- --nocapture`
+#![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", feature = "disassemble"))]
+
+mod support;
+
+use jit_runtime::frame::{enter_frame, leave_frame};
+use jit_runtime::stitch::Function;
+use jit_runtime::x64;
+use support::{Context, context, enter, heap, publish};
 
 use jit_runtime::memory::{CodeHeap, Strategy};
 use std::time::{Duration, Instant};
@@ -47,4 +55,36 @@ fn publishing_is_cheap_with_the_dual_mapping() {
             assert!(publish < Duration::from_micros(10) && patch < Duration::from_micros(5));
         }
     }
+}
+
+#[test]
+fn crossings_cost_nanoseconds() {
+    const TIMES: u32 = 100_000;
+    extern "C-unwind" fn nothing(_: *mut Context) {}
+    let heap = heap();
+    let mut context = context(&heap);
+    let empty = publish(&heap, |asm| {
+        enter_frame(asm);
+        leave_frame(asm);
+    });
+    let stub = context.gate.rust_call(&heap, nothing as extern "C-unwind" fn(_)).expect("room");
+    let calls = publish(&heap, |asm| {
+        let again = asm.label();
+        enter_frame(asm);
+        x64!(asm => push rbx; push rbx);
+        asm.bind(again);
+        x64!(asm => call {Function(stub.address())}; dec qword [rbp - 8]; jnz {again});
+        leave_frame(asm);
+    });
+    let at = &raw mut context;
+    let entering = per_item(TIMES, || {
+        for _ in 0..TIMES {
+            enter(at, empty.address(), 0).expect("nothing cuts");
+        }
+    });
+    let calling = per_item(TIMES, || {
+        enter(at, calls.address(), u64::from(TIMES)).expect("nothing cuts");
+    });
+    println!("enter and return {entering:?}, call Rust and return {calling:?}");
+    assert!(entering < Duration::from_micros(1) && calling < Duration::from_micros(1));
 }
