@@ -11,7 +11,7 @@
 //!
 //! **Invariants.** Nothing is left out: what may happen is in the sets. Three derived rules: writing 8 or
 //! 16 bits of a register keeps the rest, so it reads the register too; writing 32 bits writes all 64 (SDM
-//! vol. 1, 3.4.1.1); `xor`, `sub` or `sbb` of a whole register with itself does not depend on it, so it
+//! vol. 1, 3.4.1.1); `xor` or `sub` of a whole register with itself does not depend on it, so it
 //! does not read it. Registers chosen at emission are in no set: [`of_hole_access`] tells what they are
 //! used for.
 //!
@@ -84,7 +84,7 @@ fn is_independent(form: &Form, operands: &[Operand]) -> bool {
     let whole = |class: RegClass| matches!(class, RegClass::R32 | RegClass::R64);
     match operands {
         [Operand::Reg(a), Operand::Reg(b)] => {
-            a == b && whole(a.class) && matches!(form.mnemonic, "xor" | "sub" | "sbb")
+            a == b && whole(a.class) && matches!(form.mnemonic, "xor" | "sub")
         }
         _ => false,
     }

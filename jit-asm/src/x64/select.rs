@@ -107,18 +107,22 @@ fn possible_widths(forms: &[&Form], operands: &[Operand], index: usize) -> Vec<W
     widths
 }
 
-/// Whether the form takes all the operands, which are as many as it has.
-fn fits(form: &Form, operands: &[Operand]) -> bool {
+/// Whether the form takes all the operands, which are as many as it has. A memory operand without a width
+/// fits every width.
+#[must_use]
+pub fn fits(form: &Form, operands: &[Operand]) -> bool {
     form.explicit().zip(operands).all(|(wanted, given)| match given {
         Operand::Imm(imm) => takes_imm(form, wanted, *imm),
         _ => takes(wanted, given),
-    }) && !is_nop(form, operands)
+    }) && !could_be_nop(form, operands)
 }
 
-/// `90` is xchg eax, eax only by its name: it does not clear the upper half of rax (SDM vol. 2, NOP).
-fn is_nop(form: &Form, operands: &[Operand]) -> bool {
+/// `90` does nothing, while xchg eax, eax clears the upper half of rax (SDM vol. 2, NOP); and a register
+/// hole could be eax.
+fn could_be_nop(form: &Form, operands: &[Operand]) -> bool {
     let eax = Operand::Reg(Reg { gpr: Gpr::Rax, class: RegClass::R32 });
-    form.opcode == 0x90 && form.modrm == ModRm::Opcode && operands == [eax, eax]
+    let hole = operands.iter().any(|o| matches!(o, Operand::RegHole(_)));
+    form.opcode == 0x90 && form.modrm == ModRm::Opcode && (hole || operands == [eax, eax])
 }
 
 /// Whether an operand other than an immediate may stand where `wanted` does.

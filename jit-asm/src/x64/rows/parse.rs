@@ -455,6 +455,8 @@ const fn check(s: &Shape) {
     while i < 4 {
         if let Some(o) = s.operands[i] {
             wide |= same(o.width, RowWidth::Is(Width::B64)) && !matches!(o.kind, Kind::Imm(_));
+            let whole = same(o.width, RowWidth::Is(Width::B64)) || !(o.implicit && o.access.writes());
+            assert!(!s.rex_w || whole, "with REX.W a register is written whole");
             match o.kind {
                 Kind::Reg => {
                     regs += 1;

@@ -1,0 +1,308 @@
+//! Fact against fact: each form with iced's tables, and iced's instructions that are no form.
+
+use crate::iced::{Joined, Oracle, Spelling, in_iced_order, instruction, mnemonic_of, register};
+use expect_test::expect_file;
+use iced_x86::{
+    Code, FlowControl, InstructionInfoFactory, OpAccess, OpCodeOperandKind as K, Register, RflagsBits,
+};
+use jit_asm::Gpr;
+use jit_asm::template::Flags;
+use jit_asm::x64::form::{Access, FlagEffects, Form, FormOperand, Kind, Sizing};
+use jit_asm::x64::operand::{Base, Disp, Distance, Imm, Mem, Operand, Reg, RegClass, Width};
+use jit_asm::x64::rows::FORMS;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// A form with its counterpart, or every way in which it differs from what iced says.
+pub(crate) fn check(form: &Form, oracle: &Oracle) -> Result<Joined, Vec<String>> {
+    let joined = oracle.join(form).map_err(|e| vec![e])?;
+    let mut differences = vec![];
+    for in_memory in [false, true] {
+        let operands: Vec<Operand> =
+            form.explicit().enumerate().map(|(i, o)| sample(o, i, in_memory, 2)).collect();
+        compare(form, joined, &operands, &mut differences);
+    }
+    let op = joined.code.op_code();
+    let sizing = match form.sizing {
+        Sizing::Plain | Sizing::ZeroExtended => (false, false),
+        Sizing::Default64 => (!form.prefix_66, false),
+        Sizing::Forced64 => (false, true),
+    };
+    // The manual's f64 is Intel's; AMD's processors take the prefix on branches.
+    let forced = op.force_op_size64() || op.intel_force_op_size64();
+    if sizing != (op.default_op_size64() && !forced, forced) {
+        differences.push(format!("{form}: {:?} is not iced's operand size", form.sizing));
+    }
+    if counts(form, joined) != form.acts.counts {
+        differences.push(format!("{form}: `counts` is wrong"));
+    }
+    if differences.is_empty() { Ok(joined) } else { Err(differences) }
+}
+
+fn class_of(width: Option<Width>) -> RegClass {
+    match width {
+        Some(Width::B8) => RegClass::R8,
+        Some(Width::B16) => RegClass::R16,
+        Some(Width::B32) => RegClass::R32,
+        _ => RegClass::R64,
+    }
+}
+
+/// An operand that fits, with registers that no instruction uses implicitly.
+fn sample(o: &FormOperand, i: usize, in_memory: bool, imm: i128) -> Operand {
+    let reg = |gpr| Operand::Reg(Reg { gpr, class: class_of(o.width) });
+    let mem = Mem { width: None, base: Base::Reg(Gpr::R9), index: None, disp: Disp::Literal(0) };
+    match o.kind {
+        Kind::Mem => Operand::Mem(mem),
+        Kind::RegMem if in_memory => Operand::Mem(mem),
+        Kind::Reg | Kind::RegMem => reg([Gpr::Rbx, Gpr::Rsi, Gpr::Rdi][i]),
+        Kind::Imm(_) => Operand::Imm(Imm::Literal(imm)),
+        Kind::Rel => Operand::Target(Distance::Near),
+        Kind::Fixed(gpr) => reg(gpr),
+        Kind::One => Operand::Imm(Imm::Literal(1)),
+    }
+}
+
+fn flags_of(bits: u32) -> Flags {
+    [
+        (RflagsBits::OF, Flags::O),
+        (RflagsBits::SF, Flags::S),
+        (RflagsBits::ZF, Flags::Z),
+        (RflagsBits::AF, Flags::A),
+        (RflagsBits::PF, Flags::P),
+        (RflagsBits::CF, Flags::C),
+    ]
+    .into_iter()
+    .filter(|(bit, _)| bits & bit != 0)
+    .fold(Flags::NONE, |set, (_, flag)| set.union(flag))
+}
+
+fn access_of(access: OpAccess) -> Access {
+    match access {
+        OpAccess::Read | OpAccess::CondRead => Access::Read,
+        OpAccess::Write => Access::Write,
+        // A write that may not happen keeps the old value, so it is a read as well.
+        OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite => Access::ReadWrite,
+        OpAccess::None | OpAccess::NoMemAccess => Access::Neither,
+    }
+}
+
+/// Where iced says the same in another way: mnemonic, what is compared, iced's words, ours.
+const OTHER_WORDS: [(&str, &str, &str, &str); 2] = [
+    // The manual's AX := sign-extended AL; AL keeps its value, so iced names what changes.
+    ("cbw", "implicit registers", r#"{("AH", 'w'), ("AL", 'r')}"#, r#"{("AL", 'r'), ("AX", 'w')}"#),
+    // "The OF flag is cleared for all 1-bit shifts" (SDM vol. 2, SAR); iced: some value is written.
+    ("sar", "flags", "w=oszpc u=a", "w=szpc 0=o u=a"),
+];
+
+fn compare(form: &Form, joined: Joined, operands: &[Operand], differences: &mut Vec<String>) {
+    let insn = instruction(form, joined, operands, 4);
+    let mut factory = InstructionInfoFactory::new();
+    let info = factory.info(&insn);
+    let mut differ = |what: &str, theirs: String, ours: String| {
+        let mean_the_same = OTHER_WORDS.contains(&(form.mnemonic, what, theirs.as_str(), ours.as_str()));
+        if theirs != ours && !mean_the_same {
+            differences.push(format!("{form}: {what}: {theirs} in iced, {ours} here"));
+        }
+    };
+    for (n, (_, kind, ours)) in in_iced_order(form, joined.spelling).into_iter().enumerate() {
+        let theirs = access_of(info.op_access(n as u32));
+        differ(&format!("access of {kind}"), format!("{theirs:?}"), format!("{ours:?}"));
+    }
+    let flags = FlagEffects {
+        read: flags_of(insn.rflags_read()),
+        written: flags_of(insn.rflags_written()),
+        cleared: flags_of(insn.rflags_cleared() | insn.rflags_set()),
+        undefined: flags_of(insn.rflags_undefined()),
+    };
+    differ("flags", flags.to_string(), form.flags.to_string());
+    let named = explicit_registers(operands);
+    let theirs = info
+        .used_registers()
+        .iter()
+        .filter(|u| !named.contains(&u.register().full_register()))
+        .flat_map(|u| uses(u.register(), access_of(u.access())));
+    differ("implicit registers", format!("{:?}", set(theirs)), format!("{:?}", implicit(form)));
+    let by = insn.stack_pointer_increment();
+    differ("stack", by.to_string(), stack_move(form).to_string());
+    let on_stack = info
+        .used_memory()
+        .iter()
+        .filter(|m| matches!(m.base(), Register::RSP | Register::RBP))
+        .map(|m| access_of(m.access()))
+        .collect::<Vec<_>>();
+    let mut expected = vec![];
+    expected.extend(form.acts.push.then_some(Access::Write));
+    expected.extend(form.acts.pop.then_some(Access::Read));
+    differ("stack memory", format!("{on_stack:?}"), format!("{expected:?}"));
+    let flow = insn.flow_control();
+    let (jumps, calls, leaves) = match flow {
+        FlowControl::Next | FlowControl::Interrupt => (false, false, false),
+        FlowControl::UnconditionalBranch | FlowControl::IndirectBranch | FlowControl::Return => {
+            (true, false, true)
+        }
+        FlowControl::ConditionalBranch => (true, false, false),
+        FlowControl::Call | FlowControl::IndirectCall => (false, true, false),
+        FlowControl::Exception => (false, false, true),
+        other => panic!("{other:?} has no meaning here"),
+    };
+    // Division is the one instruction here that faults by its operand; iced does not say so.
+    let traps = matches!(flow, FlowControl::Interrupt | FlowControl::Exception)
+        || matches!(form.mnemonic, "div" | "idiv");
+    let a = &form.acts;
+    let ours = (a.jumps, a.calls, a.leaves, a.traps);
+    let theirs = (jumps, calls, leaves, traps);
+    differ("jumps, calls, leaves, traps", format!("{theirs:?}"), format!("{ours:?}"));
+}
+
+/// Whether a count of 0 keeps the flags: iced tells for immediates; a count in cl does what one would.
+fn counts(form: &Form, joined: Joined) -> bool {
+    let zero: Vec<Operand> = form.explicit().enumerate().map(|(i, o)| sample(o, i, false, 0)).collect();
+    let changed = !form.flags.changed().is_empty();
+    let by_imm = instruction(form, joined, &zero, 4).rflags_modified() == 0;
+    changed && (by_imm || form.explicit().any(|o| o.kind == Kind::Fixed(Gpr::Rcx)))
+}
+
+fn explicit_registers(operands: &[Operand]) -> Vec<Register> {
+    let mut named = vec![];
+    for operand in operands {
+        match operand {
+            Operand::Reg(reg) => named.push(register(*reg).full_register()),
+            Operand::Mem(_) => named.push(Register::R9),
+            _ => {}
+        }
+    }
+    named
+}
+
+type Uses = BTreeSet<(String, char)>;
+
+fn set(uses: impl Iterator<Item = (String, char)>) -> Uses {
+    uses.collect()
+}
+
+/// Reads at the register's width; a write of 32 bits is a write of 64.
+fn uses(register: Register, access: Access) -> Vec<(String, char)> {
+    let written = if register.size() == 4 { register.full_register() } else { register };
+    let mut uses = vec![];
+    uses.extend(access.reads().then(|| (format!("{register:?}"), 'r')));
+    uses.extend(access.writes().then(|| (format!("{written:?}"), 'w')));
+    uses
+}
+
+fn implicit(form: &Form) -> Uses {
+    let mut all = vec![];
+    let mut sets_rsp = false;
+    for o in form.implicit() {
+        let Kind::Fixed(gpr) = o.kind else { continue };
+        sets_rsp |= gpr == Gpr::Rsp;
+        all.extend(uses(register(Reg { gpr, class: class_of(o.width) }), o.access));
+    }
+    if (form.acts.push || form.acts.pop) && !sets_rsp {
+        all.extend(uses(Register::RSP, Access::ReadWrite));
+    }
+    set(all.into_iter())
+}
+
+/// What iced calls the increment: of the stack pointer by the instruction itself, before a callee returns
+/// and not counting where `leave` takes it from.
+fn stack_move(form: &Form) -> i32 {
+    let size = i32::from(form.size.unwrap_or(Width::B64).bytes());
+    let more = if form.mnemonic == "ret" { 2 * form.arity() as i32 } else { 0 };
+    match (form.acts.push, form.acts.pop) {
+        _ if form.mnemonic == "leave" => 0,
+        (true, _) => -size,
+        (_, true) => size + more,
+        _ => 0,
+    }
+}
+
+#[test]
+fn every_form_agrees_with_iced() {
+    let oracle = Oracle::new();
+    let mut seen = HashSet::new();
+    let mut wrong = vec![];
+    for form in &FORMS {
+        match check(form, &oracle) {
+            Ok(joined) if seen.insert((form.mnemonic, joined)) => {}
+            Ok(joined) => wrong.push(format!("{form}: two rows for {joined:?}")),
+            Err(differences) => wrong.extend(differences),
+        }
+    }
+    assert!(wrong.is_empty(), "{} differences\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Why an instruction of one of our mnemonics is no form.
+fn reason(code: Code) -> &'static str {
+    let name = format!("{code:?}");
+    let op = code.op_code();
+    let kinds: Vec<K> = (0..op.op_count()).map(|n| op.op_kind(n)).collect();
+    let any = |wanted: &[K]| kinds.iter().any(|k| wanted.contains(k));
+    let word = op.op_code_string().starts_with("o16 ");
+    if any(&[K::seg_reg, K::fs, K::gs]) {
+        "segment registers are the operating system's"
+    } else if any(&[K::cr_reg, K::dr_reg]) {
+        "control and debug registers are the operating system's"
+    } else if any(&[K::mem_offs]) {
+        "64-bit absolute addresses: rip-relative or a register reach as far"
+    } else if name.starts_with("Sal_") {
+        "an undocumented second opcode of shl"
+    } else if name.ends_with("F6r1") || name.ends_with("F7r1") {
+        "an undocumented second opcode of test"
+    } else if name.contains("_m16") {
+        "far jumps and calls change the code segment"
+    } else if word && (name.starts_with('J') || name.starts_with("Call") || name.starts_with("Ret")) {
+        "a 16-bit branch cuts rip"
+    } else if matches!(code, Code::Leavew) {
+        "a frame of 16 bits"
+    } else if word && name.starts_with("Push") {
+        "an immediate has no width to be written, so push takes 64 bits"
+    } else if matches!(
+        code,
+        Code::Movsxd_r16_rm16 | Code::Movsxd_r32_rm32 | Code::Movzx_r16_rm16 | Code::Movsx_r16_rm16
+    ) {
+        "extends nothing: mov"
+    } else if matches!(code, Code::Nopw | Code::Nopq) {
+        "written xchg ax, ax and xchg rax, rax"
+    } else {
+        panic!("{code:?} {} is missing without a reason", op.instruction_string())
+    }
+}
+
+#[test]
+fn what_is_left_out_is_a_decision() {
+    let oracle = Oracle::new();
+    let joined: HashSet<Code> =
+        FORMS.iter().filter_map(|f| oracle.join(f).ok()).map(|joined| joined.code).collect();
+    let ours: HashSet<String> = joined.iter().map(|&code| mnemonic_of(code)).collect();
+    let mut missing: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for code in Code::values().filter(|c| c.op_code().mode64() && ours.contains(&mnemonic_of(*c))) {
+        if !joined.contains(&code) {
+            missing.entry(reason(code)).or_default().push(format!("{code:?}"));
+        }
+    }
+    let mut text =
+        String::from("Instructions of the table's mnemonics that it leaves out, by iced's names.\n");
+    for (reason, codes) in missing {
+        text += &format!("\n{reason}\n");
+        for line in codes.chunks(6) {
+            text += &format!("    {}\n", line.join(" "));
+        }
+    }
+    expect_file!["left_out.txt"].assert_eq(&text);
+}
+
+/// Other spellings than iced's, each a decision.
+#[test]
+fn other_spellings() {
+    let oracle = Oracle::new();
+    let mut found: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for form in &FORMS {
+        if let Ok(Joined { spelling, .. }) = oracle.join(form)
+            && spelling != Spelling::Same
+        {
+            found.entry(format!("{spelling:?}")).or_default().insert(form.mnemonic);
+        }
+    }
+    expect_test::expect![[r#"{"Doubled": {"imul"}, "Swapped": {"test", "xchg"}, "Widened": {"mov"}}"#]]
+        .assert_eq(&format!("{found:?}"));
+}

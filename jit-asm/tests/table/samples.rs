@@ -1,0 +1,150 @@
+//! Operands to try: every register, every shape of address, the edges of every immediate.
+
+use jit_asm::Gpr;
+use jit_asm::x64::form::{Extension, Form, FormOperand, Kind, ModRm};
+use jit_asm::x64::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Width};
+
+const SCALES: [Scale; 4] = [Scale::X1, Scale::X2, Scale::X4, Scale::X8];
+const DISPLACEMENTS: [i32; 11] = [0, 1, -1, 127, -127, 128, -128, 129, -129, i32::MAX, i32::MIN];
+
+/// The width as a class of registers.
+pub(crate) fn class_of(width: Option<Width>) -> RegClass {
+    match width {
+        Some(Width::B8) => RegClass::R8,
+        Some(Width::B16) => RegClass::R16,
+        Some(Width::B32) => RegClass::R32,
+        _ => RegClass::R64,
+    }
+}
+
+/// Every register of a class; with those of 8 bits also ah, ch, dh, bh.
+pub(crate) fn registers(class: RegClass) -> Vec<Operand> {
+    let mut all: Vec<Operand> = Gpr::ALL.map(|gpr| Operand::Reg(Reg { gpr, class })).to_vec();
+    if class == RegClass::R8 {
+        let high = |gpr| Operand::Reg(Reg { gpr, class: RegClass::R8High });
+        all.extend([Gpr::Rax, Gpr::Rcx, Gpr::Rdx, Gpr::Rbx].map(high));
+    }
+    all
+}
+
+/// Every base, alone and with every index at every scale, at every edge of the displacement; no base;
+/// rip; absolute. An index of rsp where it can be swapped with the base.
+pub(crate) fn addresses() -> Vec<Mem> {
+    let mut indexes = vec![None];
+    for gpr in Gpr::ALL.into_iter().filter(|&gpr| gpr != Gpr::Rsp) {
+        indexes.extend(SCALES.map(|scale| Some((Index::Reg(gpr), scale))));
+    }
+    let bases: Vec<Base> = Gpr::ALL.map(Base::Reg).into_iter().chain([Base::None]).collect();
+    let mut all = vec![];
+    for disp in DISPLACEMENTS.map(Disp::Literal) {
+        let mut add = |base, index| all.push(Mem { width: None, base, index, disp });
+        for &base in &bases {
+            for &index in &indexes {
+                add(base, index);
+            }
+            if !matches!(base, Base::None | Base::Reg(Gpr::Rsp)) {
+                add(base, Some((Index::Reg(Gpr::Rsp), Scale::X1)));
+            }
+        }
+        add(Base::Rip, None);
+    }
+    all
+}
+
+/// One address of each layout.
+pub(crate) fn few_addresses() -> Vec<Mem> {
+    let wanted = |mem: &Mem| {
+        let base = matches!(
+            mem.base,
+            Base::None | Base::Rip | Base::Reg(Gpr::Rcx | Gpr::Rsp | Gpr::Rbp | Gpr::R12 | Gpr::R13)
+        );
+        let index = matches!(mem.index, None | Some((Index::Reg(Gpr::R9), Scale::X4)));
+        base && index && matches!(mem.disp, Disp::Literal(0 | -128 | 128))
+    };
+    addresses().into_iter().filter(wanted).collect()
+}
+
+/// Around every edge of every width.
+pub(crate) fn edges() -> Vec<i128> {
+    let mut all = vec![0, 1, 2, -1];
+    for bits in [8, 16, 32, 64] {
+        for at in [1 << (bits - 1), 1 << bits] {
+            all.extend([at - 1, at, at + 1, -at - 1, -at, 1 - at]);
+        }
+        all.extend([7, 8, 9].map(|below| (1 << bits) - (1 << below)));
+        // The patterns of -128 and -129, of -2^31 and -2^31 - 1.
+        all.extend([128, 129, 1 << 31, (1 << 31) + 1].map(|below: i128| (1 << bits) - below));
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Whether an immediate of the form can mean the value: what `Imm::Literal` promises, computed from bit
+/// patterns.
+pub(crate) fn means(form: &Form, o: &FormOperand, value: i128) -> bool {
+    let field = o.width.map_or(0, Width::bits);
+    let pattern = |bits: u32| value & ((1 << bits) - 1);
+    let sign_extended = |bits: u32| (pattern(bits) << (128 - bits)) >> (128 - bits);
+    match o.kind {
+        Kind::One => value == 1,
+        Kind::Imm(Extension::None) => value == pattern(field) || value == sign_extended(field),
+        Kind::Imm(Extension::Zero) => value == pattern(field),
+        Kind::Imm(Extension::Sign) => {
+            let used = form.use_width(o).map_or(0, Width::bits);
+            let is_negative = sign_extended(field) < 0;
+            let same = sign_extended(field) & ((1 << used) - 1) == pattern(used);
+            same && (value == sign_extended(field) || (value == pattern(used) && is_negative))
+        }
+        _ => false,
+    }
+}
+
+/// What can stand at an operand; of memory the given addresses.
+pub(crate) fn values(form: &Form, o: &FormOperand, addresses: &[Mem], with_registers: bool) -> Vec<Operand> {
+    let memory = || addresses.iter().map(|mem| Operand::Mem(Mem { width: o.width, ..*mem }));
+    match o.kind {
+        Kind::Reg => registers(class_of(o.width)),
+        Kind::RegMem if with_registers => registers(class_of(o.width)).into_iter().chain(memory()).collect(),
+        Kind::RegMem | Kind::Mem => memory().collect(),
+        Kind::Imm(_) | Kind::One => {
+            let meant = edges().into_iter().filter(|&value| means(form, o, value));
+            meant.map(|value| Operand::Imm(Imm::Literal(value))).collect()
+        }
+        Kind::Rel if o.width == Some(Width::B8) => vec![Operand::Target(Distance::Short)],
+        Kind::Rel => vec![Operand::Target(Distance::Near)],
+        Kind::Fixed(gpr) => vec![Operand::Reg(Reg { gpr, class: class_of(o.width) })],
+    }
+}
+
+/// Every combination of the values.
+pub(crate) fn product(lists: &[Vec<Operand>]) -> Vec<Vec<Operand>> {
+    lists.iter().fold(vec![vec![]], |all, list| {
+        all.into_iter().flat_map(|row| list.iter().map(move |o| [&row[..], &[*o]].concat())).collect()
+    })
+}
+
+/// Every value of the longest list, the others going round.
+pub(crate) fn in_turn(lists: &[Vec<Operand>]) -> impl Iterator<Item = Vec<Operand>> + '_ {
+    let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
+    (0..longest).map(move |i| lists.iter().map(|list| list[i % list.len()]).collect())
+}
+
+/// Whether the operands cannot stand together in the form: ah, ch, dh or bh where there is a REX prefix,
+/// and `90` for xchg eax, eax, which does nothing.
+pub(crate) fn excluded(form: &Form, operands: &[Operand]) -> bool {
+    let number = |gpr: Gpr| gpr.number() >= 8;
+    let rex = |o: &Operand| match o {
+        Operand::Reg(Reg { gpr, class: RegClass::R8 }) => gpr.number() >= 4,
+        Operand::Reg(reg) => number(reg.gpr),
+        Operand::Mem(mem) => {
+            matches!(mem.base, Base::Reg(gpr) if number(gpr))
+                || matches!(mem.index, Some((Index::Reg(gpr), _)) if number(gpr))
+        }
+        _ => false,
+    };
+    let high = |o: &Operand| matches!(o, Operand::Reg(Reg { class: RegClass::R8High, .. }));
+    let eax = Operand::Reg(Reg { gpr: Gpr::Rax, class: RegClass::R32 });
+    let nop = form.mnemonic == "xchg" && form.modrm == ModRm::Opcode && operands == [eax, eax];
+    nop || operands.iter().any(high) && (form.rex_w || operands.iter().any(rex))
+}
