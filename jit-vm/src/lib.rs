@@ -19,12 +19,16 @@
 //! | [`error`] | what a program can end with |
 //! | [`profile`] | what was seen while it ran |
 //! | [`interpreter`] | tier 0, the meaning of the bytecode |
+//! | [`baseline`] | tier 1, one walk from bytecode to machine code |
+//! | [`mixed`] | the VM: functions of every tier that call each other |
 //!
 //! The feature `testing` adds a generator of random programs and the dumb checkers.
 
+pub mod baseline;
 pub mod build;
 pub mod error;
 pub mod interpreter;
+pub mod mixed;
 pub mod module;
 pub mod op;
 pub mod profile;
@@ -38,6 +42,7 @@ pub mod verify;
 pub use build::{BuildErrors, FunctionBuilder, Label, ModuleBuilder};
 pub use error::{ErrorKind, Operands, VmError};
 pub use interpreter::{CallAction, Host, Interpreter};
+pub use mixed::{Options, Vm};
 pub use module::{Function, Module};
 pub use op::{ConstId, FuncId, Op, Target};
 pub use profile::Profile;

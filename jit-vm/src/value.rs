@@ -106,6 +106,28 @@ impl Value {
         self.tag != Kind::Bool.tag() || self.payload != 0
     }
 
+    /// The value in memory as words, for frame maps: word n stands at byte 8·n.
+    #[must_use]
+    pub(crate) const fn words(self) -> [u64; 2] {
+        let mut words = [0; 2];
+        words[Value::TAG / 8] = self.tag;
+        words[Value::PAYLOAD / 8] = self.payload;
+        words
+    }
+
+    /// The value with these words. Native code and frame maps make only words that are a value; while one is
+    /// being put together from single words nobody reads it.
+    #[must_use]
+    pub(crate) const fn from_words(words: [u64; 2]) -> Value {
+        Value { tag: words[Value::TAG / 8], payload: words[Value::PAYLOAD / 8] }
+    }
+
+    /// The value that native code returned in two registers.
+    #[must_use]
+    pub(crate) const fn from_native(tag: u64, payload: u64) -> Value {
+        Value { tag, payload }
+    }
+
     /// The eight bytes of the tag, as native code sees them.
     #[must_use]
     pub const fn tag(self) -> u64 {

@@ -1,0 +1,266 @@
+//! Calls between the interpreter and native code, in both directions: the VM's room of `unsafe`.
+//!
+//! **Problem.** Native code and Rust take turns on one context. While native code runs, no Rust reference
+//! to it may be alive; and when Rust is called by native code it has only the address.
+//!
+//! **Idea.** A [`Runner`] is the right to borrow the context *between* runs of native code. It holds the raw
+//! address; every borrow is taken from it anew, ends before native code is entered, and cannot be taken
+//! while another one is alive, because it borrows the runner. Native code hands the address to the functions
+//! below, each of which makes a runner for as long as it runs.
+//!
+//! **Invariants.** At most one runner is *active*: the one of the youngest Rust function on the stack. The
+//! older ones wait in [`Runner::enter`], without a borrow.
+#![allow(unsafe_code)]
+
+use super::context::{Context, State};
+use crate::error::{ErrorKind, VmError};
+use crate::interpreter::{self, CallAction, Host};
+use crate::op::FuncId;
+use crate::profile::Profile;
+use crate::value::Value;
+use crate::verify::Program;
+use core::num::NonZeroU64;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+use jit_runtime::Gpr;
+use jit_runtime::deopt::{Captured, FrameMemory, WordAt};
+use jit_runtime::transition::{Checked, NativeStack};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Native stack that is kept free for Rust code that native code calls: the interpreter, the compiler, the
+/// unwinder.
+const RESERVE: usize = 256 << 10;
+
+/// The status of a cut: the error is in the context.
+const FAILED: NonZeroU64 = NonZeroU64::MIN;
+
+/// The context on the heap, where it does not move. It is owned through its address, which native code
+/// knows.
+#[derive(Debug)]
+pub(super) struct Owned(NonNull<Context>);
+
+impl Owned {
+    pub(super) fn new(context: Context) -> Owned {
+        Owned(NonNull::from(Box::leak(Box::new(context))))
+    }
+
+    pub(super) fn get(&self) -> &Context {
+        // SAFETY: alive until `drop`; no runner is active, since the one of `runner` borrows `self` mutably
+        // and native code runs only under it.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Run `with` the right to use the context.
+    pub(super) fn run<R>(&mut self, with: impl FnOnce(&mut Runner) -> R) -> R {
+        // SAFETY: the context is alive until `drop`, `self` is borrowed while the runner is, and no native
+        // code runs on this context now: it only does inside this function.
+        let mut runner = unsafe { Runner::new(self.0) };
+        with(&mut runner)
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // SAFETY: `new` leaked it from a box, and nothing uses it any more: every use borrows `self`.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// The right to use a context while its native code does not run. See the module.
+pub(super) struct Runner(NonNull<Context>);
+
+impl Runner {
+    /// # Safety
+    /// The context outlives the runner, and whoever has borrowed from it or may (another runner, native
+    /// code) is waiting until this one is gone.
+    pub(super) unsafe fn new(context: NonNull<Context>) -> Runner {
+        Runner(context)
+    }
+
+    fn context(&mut self) -> &mut Context {
+        // SAFETY: the context is alive, and nobody else uses it while this runner is the active one (the
+        // promise of `new`). The borrow ends before native code is entered, since `enter` borrows `self`.
+        unsafe { self.0.as_mut() }
+    }
+
+    pub(super) fn state(&mut self) -> &mut State {
+        &mut self.context().state
+    }
+
+    /// Run the native code of `function` with its frame at slot `base`.
+    fn enter(&mut self, function: FuncId, entry: usize, base: usize) -> Result<Value, VmError> {
+        let context = self.context();
+        let state = &context.state;
+        let Some(room) = state.native.remaining().checked_sub(RESERVE) else {
+            return Err(VmError::at(&state.program, ErrorKind::StackOverflow, function, 0));
+        };
+        let base = state.stack.address(base);
+        // A native frame is sixteen bytes of the thread's stack and at least one slot, which is as much, of
+        // the VM's: so one bound serves both.
+        let limit = state.stack.address(state.stack.len()).min(base.saturating_add(room)) as u64;
+        let outer = context.machine.stack_limit().swap(limit, Ordering::Relaxed);
+        let gate = Rc::clone(&state.gate);
+        let machine = &raw mut context.machine;
+        // SAFETY: the context, which begins with the machine, is valid, and no borrow of it is alive: the
+        // last one ended with `machine`, which is raw. The machine's segments are this thread's, since a VM
+        // does not leave its thread. `entry` is that of published code of the heap that `gate` was made for:
+        // code of the baseline compiler, which keeps the frame convention and expects r14 and rbx as they are
+        // given. It stays published: what is retired is freed only when no frame returns into it, and what is
+        // entered next is in the table.
+        let result = unsafe { gate.enter(machine, entry, base as u64) };
+        let context = self.context();
+        context.machine.stack_limit().store(outer, Ordering::Relaxed);
+        match result {
+            Ok((payload, tag)) => Ok(Value::from_native(tag, payload)),
+            Err(_) => Err(context.state.error.take().expect("a cut leaves its error in the context")),
+        }
+    }
+
+    /// Call `function`, whose arguments stand at slot `base` and above, in whatever tier it is.
+    pub(super) fn call(
+        &mut self,
+        program: &Program,
+        function: FuncId,
+        base: usize,
+    ) -> Result<Value, VmError> {
+        match Host::call(self, program, function, base)? {
+            CallAction::Done(value) => Ok(value),
+            CallAction::Interpret => interpreter::run(self, program, function, base),
+        }
+    }
+
+    /// Free the code that nobody returns to.
+    pub(super) fn sweep(&mut self) {
+        let context = self.context();
+        if context.state.code.retired() == 0 {
+            return;
+        }
+        // SAFETY: this runner is the active one, so native code of this context runs nowhere but in frames
+        // below that called Rust through the gate's stubs; they do not move while we look.
+        let frames = unsafe { context.machine.frames() };
+        let returns: Vec<usize> = frames.map(|frame| frame.return_address).collect();
+        context.state.sweep(returns.into_iter());
+    }
+
+    /// Whether the stack has room to interpret something called by native code.
+    fn has_room(&mut self) -> bool {
+        self.state().native.remaining() >= RESERVE
+    }
+
+    /// Hand a result to native code.
+    fn conclude(&mut self, result: Result<Value, VmError>) -> Checked {
+        let context = self.context();
+        match result {
+            Ok(value) => {
+                context.result_tag = value.tag();
+                Checked::value(value.payload())
+            }
+            Err(error) => {
+                context.state.error = Some(error);
+                Checked::cut(FAILED)
+            }
+        }
+    }
+}
+
+impl Host for Runner {
+    #[inline]
+    fn frame(&mut self, function: FuncId) -> (&mut [Value], Option<&mut Profile>) {
+        let state = self.state();
+        let profile = state.options.thresholds.failures > 0;
+        (state.stack.slots(), profile.then_some(&mut state.functions[function.index()].profile))
+    }
+
+    #[inline]
+    fn call(&mut self, _: &Program, callee: FuncId, base: usize) -> Result<CallAction, VmError> {
+        match self.state().native_entry(callee) {
+            None => Ok(CallAction::Interpret),
+            Some(entry) => self.enter(callee, entry, base).map(CallAction::Done),
+        }
+    }
+}
+
+/// Native code calls a function that is interpreted. `base` is rbx: the address of its first argument.
+pub(super) extern "C-unwind" fn call_interpreted(context: *mut Context, function: u64, base: u64) -> Checked {
+    let context = NonNull::new(context).expect("r14 is the address of the context");
+    // SAFETY: native code of this context called, so it is alive and its older runners wait in `enter`.
+    let mut runner = unsafe { Runner::new(context) };
+    let function = FuncId(function as u32);
+    let state = runner.state();
+    let program = Arc::clone(&state.program);
+    let base = state.stack.slot(base as usize);
+    state.count_call(function);
+    runner.sweep();
+    let result = if runner.has_room() {
+        interpreter::run(&mut runner, &program, function, base)
+    } else {
+        Err(VmError::at(&program, ErrorKind::StackOverflow, function, 0))
+    };
+    runner.conclude(result)
+}
+
+/// A prologue found no room for the frame of `function`.
+pub(super) extern "C-unwind" fn raise_overflow(context: *mut Context, function: u64) -> Checked {
+    let context = NonNull::new(context).expect("r14 is the address of the context");
+    // SAFETY: as in `call_interpreted`.
+    let mut runner = unsafe { Runner::new(context) };
+    let program = Arc::clone(&runner.state().program);
+    let function = FuncId(function as u32);
+    runner.conclude(Err(VmError::at(&program, ErrorKind::StackOverflow, function, 0)))
+}
+
+/// A guard failed: the frame is rebuilt, and the interpreter goes on until the function returns.
+pub(super) extern "C-unwind" fn leave_native(context: *mut Context, captured: *const Captured) -> Checked {
+    let context = NonNull::new(context).expect("r14 is the address of the context");
+    // SAFETY: as in `call_interpreted`.
+    let mut runner = unsafe { Runner::new(context) };
+    // SAFETY: the stub of `deopt::capture` called and gave the pointer.
+    let captured = unsafe { Captured::read(captured) };
+    let context = runner.context();
+    let forced = context.state.options.stress != 0 && context.stress == 0;
+    if forced {
+        context.stress = context.state.options.stress;
+    }
+    let state = &mut context.state;
+    let program = Arc::clone(&state.program);
+    let (function, frame) = {
+        let (start, installed) =
+            state.code.at_return(captured.return_address()).expect("exits are in installed code");
+        let offset = (captured.return_address() - start) as u32;
+        (installed.function, installed.maps.read(offset).expect("every exit has a frame map"))
+    };
+    let base = state.stack.slot(captured.register(Gpr::Rbx) as usize);
+    frame.rebuild(|r| captured.register(r), &mut Slots(&mut state.stack.slots()[base..]));
+    state.stats.exits += 1;
+    if !forced {
+        state.count_failure(function);
+        runner.sweep();
+    }
+    let result = interpreter::resume(&mut runner, &program, function, frame.pc, base);
+    runner.conclude(result)
+}
+
+/// The slots of a frame, word by word.
+struct Slots<'a>(&'a mut [Value]);
+
+impl FrameMemory for Slots<'_> {
+    fn read(&self, at: WordAt) -> u64 {
+        self.0[at.slot as usize].words()[usize::from(at.word)]
+    }
+
+    fn write(&mut self, at: WordAt, value: u64) {
+        let slot = &mut self.0[at.slot as usize];
+        let mut words = slot.words();
+        words[usize::from(at.word)] = value;
+        *slot = Value::from_words(words);
+    }
+}
+
+/// The bounds of this thread's stack, asked for once a thread: it costs microseconds.
+pub(super) fn native_stack() -> NativeStack {
+    thread_local! {
+        static BOUNDS: NativeStack = NativeStack::of_this_thread();
+    }
+    BOUNDS.with(|bounds| *bounds)
+}

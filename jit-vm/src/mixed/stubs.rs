@@ -1,0 +1,94 @@
+//! The small pieces of code between native functions and the runtime.
+
+use super::calls;
+use super::context::Context;
+use crate::baseline::Wiring;
+use jit_runtime::deopt;
+use jit_runtime::frame;
+use jit_runtime::memory::CodeHeap;
+use jit_runtime::stitch::{Assembler, Code, Function, Label, StitchError};
+use jit_runtime::templates;
+use jit_runtime::transition::Gate;
+
+templates! {
+    /// The rest of the entry of an interpreted function. Every entry is a body of its own, 16 bytes long.
+    fn interpret(function: i32, common: Label) = x64!< mov esi, {function}; jmp {common}; int3; int3 >;
+    /// What the entries of interpreted functions share: the call, and both halves of the result.
+    fn call_interpreter(call: Function) = x64!< mov rdx, rbx; call {call}; mov rdx, [r14 + {const Context::RESULT_TAG}] >;
+    /// The tag of a result that comes from Rust.
+    fn result_tag() = x64!< mov rdx, [r14 + {const Context::RESULT_TAG}] >;
+    /// Raises a stack overflow in the function whose number is in eax.
+    fn raise_overflow(raise: Function) = x64!< mov esi, eax; call {raise}; ud2 >;
+}
+
+/// Bytes of an entry of an interpreted function.
+const ENTRY: usize = 16;
+
+/// The stubs of a VM. All of them keep the frame convention.
+#[derive(Debug)]
+pub(super) struct Stubs {
+    /// One entry for each function.
+    interpret: Code,
+    deopt: Code,
+    overflow: Code,
+    /// Held to keep them published.
+    _rust: [Code; 3],
+}
+
+impl Stubs {
+    /// The stubs for a program of `functions` functions.
+    pub(super) fn new(functions: usize, heap: &CodeHeap, gate: &Gate) -> Result<Stubs, StitchError> {
+        type Call = extern "C-unwind" fn(*mut Context, u64, u64) -> jit_runtime::transition::Checked;
+        type Leave =
+            extern "C-unwind" fn(*mut Context, *const deopt::Captured) -> jit_runtime::transition::Checked;
+        type Raise = extern "C-unwind" fn(*mut Context, u64) -> jit_runtime::transition::Checked;
+        let call = gate.rust_call(heap, calls::call_interpreted as Call)?;
+        let leave = gate.rust_call(heap, calls::leave_native as Leave)?;
+        let raise = gate.rust_call(heap, calls::raise_overflow as Raise)?;
+        Ok(Stubs {
+            interpret: interpret_stubs(functions, Function(call.address()))?.publish(heap)?,
+            deopt: deopt_stub(Function(leave.address()))?.publish(heap)?,
+            overflow: overflow_stub(Function(raise.address()))?.publish(heap)?,
+            _rust: [call, leave, raise],
+        })
+    }
+
+    /// Where calls of an interpreted function go.
+    pub(super) fn interpret(&self, function: usize) -> usize {
+        self.interpret.address() + function * ENTRY
+    }
+
+    pub(super) fn wiring(&self) -> Wiring {
+        Wiring { deopt: Function(self.deopt.address()), overflow: Function(self.overflow.address()) }
+    }
+}
+
+type Sealed = Result<jit_runtime::stitch::Sealed, StitchError>;
+
+fn interpret_stubs(functions: usize, call: Function) -> Sealed {
+    let mut asm = Assembler::new();
+    let common = asm.label();
+    for n in 0..functions {
+        debug_assert_eq!(asm.offset().0 as usize, n * ENTRY);
+        frame::enter_frame(&mut asm);
+        interpret(&mut asm, n as i32, common);
+    }
+    asm.bind(common);
+    call_interpreter(&mut asm, call);
+    frame::leave_frame(&mut asm);
+    asm.seal()
+}
+
+fn deopt_stub(leave: Function) -> Sealed {
+    let mut asm = Assembler::new();
+    deopt::capture(&mut asm, leave);
+    result_tag(&mut asm);
+    frame::leave_frame(&mut asm);
+    asm.seal()
+}
+
+fn overflow_stub(raise: Function) -> Sealed {
+    let mut asm = Assembler::new();
+    raise_overflow(&mut asm, raise);
+    asm.seal()
+}

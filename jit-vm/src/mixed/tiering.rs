@@ -1,0 +1,96 @@
+//! Moving functions between tiers: counting, compiling, installing, retiring.
+
+use super::Stats;
+use super::context::{Installed, State};
+use crate::baseline::{CompileError, Request};
+use crate::op::FuncId;
+use jit_runtime::stitch::StitchError;
+use jit_runtime::tier::policy::{self, Tier};
+
+impl State {
+    /// An interpreted caller is about to call `function`: count it, and give the entry of its native code if
+    /// it has some, or has earned it now.
+    pub(super) fn native_entry(&mut self, function: FuncId) -> Option<usize> {
+        if self.functions[function.index()].history.tier == Tier::Interpreted {
+            self.count_call(function);
+        }
+        self.functions[function.index()].code
+    }
+
+    /// Count a call of an interpreted function, and compile it when the policy says so.
+    pub(super) fn count_call(&mut self, function: FuncId) {
+        let state = &mut self.functions[function.index()];
+        state.history.calls = state.history.calls.saturating_add(1);
+        self.follow_policy(function);
+    }
+
+    /// A guard failed in the code of `function`.
+    pub(super) fn count_failure(&mut self, function: FuncId) {
+        self.stats.failures += 1;
+        let history = &mut self.functions[function.index()].history;
+        history.failures = history.failures.saturating_add(1);
+        self.follow_policy(function);
+    }
+
+    fn follow_policy(&mut self, function: FuncId) {
+        let state = &mut self.functions[function.index()];
+        if state.fixed {
+            return;
+        }
+        if let Some(tier) = policy::next(&state.history, &self.options.thresholds)
+            && self.set_tier(function, tier).is_err()
+        {
+            // It keeps the tier that it has, and is not asked again.
+            self.functions[function.index()].history.refused = true;
+        }
+    }
+
+    /// Let later calls of `function` run in `tier`. Calls that are under way go on where they are.
+    pub(super) fn set_tier(&mut self, function: FuncId, tier: Tier) -> Result<(), CompileError> {
+        let code = match tier {
+            Tier::Interpreted => None,
+            Tier::Speculative | Tier::Plain => Some(self.compile(function, tier)?),
+        };
+        let entry = code.unwrap_or_else(|| self.stubs.interpret(function.index()));
+        self.entries.set(function.index(), entry);
+        let state = &mut self.functions[function.index()];
+        state.history.tier = tier;
+        if let Some(old) = core::mem::replace(&mut state.code, code) {
+            self.code.retire(old);
+        }
+        Ok(())
+    }
+
+    /// Compile and enter into the code map; where the code starts.
+    fn compile(&mut self, function: FuncId, tier: Tier) -> Result<usize, CompileError> {
+        if !self.program.can_be_compiled(function) {
+            return Err(CompileError::from(StitchError::TooLong));
+        }
+        let request = Request {
+            program: &self.program,
+            function,
+            profile: (tier == Tier::Speculative).then_some(&self.functions[function.index()].profile),
+            wiring: self.stubs.wiring(),
+            stress: self.options.stress != 0,
+        };
+        let compiled = self.compiler.compile(&request, &self.heap)?;
+        let start = compiled.code.address();
+        self.code.insert(
+            start,
+            compiled.code.len(),
+            Installed { function, maps: compiled.maps, code: compiled.code },
+        );
+        self.stats.compiled += 1;
+        Ok(start)
+    }
+
+    /// Free the retired code that no frame returns to. `returns` are all return addresses of native frames.
+    pub(super) fn sweep(&mut self, returns: impl Iterator<Item = usize>) {
+        let swept = self.code.sweep(returns);
+        self.stats.freed += swept.freed as u64;
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats { code_bytes: self.heap.stats().used, waiting: self.code.retired() as u64, ..self.stats }
+    }
+}
