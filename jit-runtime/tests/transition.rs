@@ -7,7 +7,7 @@ mod support;
 use jit_runtime::frame::{enter_frame, enter_frame_sized, leave_frame};
 use jit_runtime::memory::CodeHeap;
 use jit_runtime::stitch::{Assembler, Code, Function};
-use jit_runtime::transition::{Checked, Cut, Machine, NativeStack};
+use jit_runtime::transition::{Checked, Cut, EntryPoint, Machine, NativeStack};
 use jit_runtime::x64;
 use std::ffi::c_void;
 use std::num::NonZeroU64;
@@ -440,6 +440,30 @@ fn the_native_stack_can_be_used_down_to_its_bound() {
         .join()
         .expect("no overflow");
     assert!(depth > 100, "{depth} frames");
+}
+
+#[test]
+fn an_entry_point_keeps_its_code() {
+    let mut asm = Assembler::new();
+    x64!(asm =>
+        lea rax, [rdi + rsi * 2];
+        lea rax, [rax + rdx * 4];
+        lea rcx, [rcx + r8 * 2];
+        lea rcx, [rcx + r9 * 4];
+        imul rax, rcx;
+        ret
+    );
+    let heap = heap();
+    let code = asm.seal().expect("no labels").publish(&heap).expect("room");
+    type Six = extern "C" fn(i64, i64, i64, i64, i64, i64) -> i64;
+    // SAFETY: the code above takes six integers, returns one, and changes registers that are its to change.
+    let six = unsafe { EntryPoint::<Six>::new(code) };
+    let other = six.clone();
+    drop((heap, six));
+    assert_eq!(other.call(1, 2, 3, 4, 5, 6), 17 * 38);
+    assert_eq!(other.call(-1, 0, 0, 1, 0, 0), -1);
+    let text = format!("{other:?}");
+    assert!(text.starts_with("EntryPoint<extern \"C\" fn(i64"), "{text}");
 }
 
 /// What an assembler says when a stub is emitted twice into it: two bodies, both in order.

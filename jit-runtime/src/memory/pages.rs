@@ -73,7 +73,7 @@ pub trait Mapping: Send {
     fn poison(&mut self, range: Range<usize>);
 
     /// Make instruction fetch see what was written to `range`. Nothing on x86-64, whose caches are
-    /// coherent (Intel SDM vol. 3, 12.6); `__clear_cache` elsewhere.
+    /// coherent (Intel SDM vol. 3, "Self-Modifying Code"); `__clear_cache` elsewhere.
     fn flush(&mut self, range: Range<usize>);
 
     /// Make `range` executable, and writable no longer at its executable address.

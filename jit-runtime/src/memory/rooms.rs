@@ -3,8 +3,8 @@
 
 use core::ops::Range;
 
-/// Rooms begin and end at multiples of this: bodies begin 16-aligned (Intel's optimisation manual, 3.4.1.5,
-/// and the frame convention), and what lies between two of them is poison.
+/// Rooms begin and end at multiples of this: bodies begin 16-aligned (the frame convention, and Intel's
+/// optimisation manual, "Code Alignment"), and what lies between two of them is poison.
 pub(super) const GRANULE: usize = 16;
 
 /// Free ranges of a region, in order, with no two adjacent.

@@ -336,3 +336,31 @@ fn handles_are_send_and_sync() {
     let sizes = [anywhere(&heap), anywhere(&space), anywhere(&publish(&heap, &[1]).unwrap())];
     assert!(sizes[0] == size_of::<usize>() && sizes[2] == size_of::<usize>(), "a pointer each: {sizes:?}");
 }
+
+/// Threads share a heap: each finds its own bytes, whatever the others do.
+#[test]
+fn threads_share_a_heap() {
+    let (heap, pages) = fake();
+    std::thread::scope(|scope| {
+        for thread in 0_u8..4 {
+            let heap = heap.clone();
+            scope.spawn(move || {
+                let mut kept = vec![];
+                for round in 0_u8..100 {
+                    let code = vec![thread << 6 | round & 63; 1 + usize::from(round) % 70];
+                    let block = publish(&heap, &code).unwrap();
+                    block.patch(0, &[0xEE]).unwrap();
+                    kept.push((block, code));
+                    if round % 3 == 0 {
+                        kept.swap_remove(kept.len() / 2);
+                    }
+                }
+                for (block, code) in kept {
+                    assert_eq!(block.bytes(), [&[0xEE], &code[1..]].concat());
+                }
+            });
+        }
+    });
+    assert_eq!(heap.stats().used, 0);
+    assert!(pages.accessible().iter().all(|b| *b == POISON));
+}

@@ -32,10 +32,13 @@
 //! nine (3 ns); `cargo test -p jit-runtime --release --test costs -- --nocapture` prints both. Nothing
 //! is allocated, and there are no thread-locals.
 //!
-//! This module is unsafe room 2: `gate.rs` enters, `machine.rs` reads the stack, `unwind.rs` talks to the
+//! Code that needs none of this, a leaf that keeps the C ABI by itself, is an [`EntryPoint`].
+//!
+//! This module is unsafe room 2: `gate.rs` and `entry_point.rs` enter, `machine.rs` reads the stack, `unwind.rs` talks to the
 //! unwinder, `native.rs` to the system.
 
 mod call;
+mod entry_point;
 mod gate;
 mod machine;
 mod native;
@@ -43,6 +46,7 @@ mod trampoline;
 mod unwind;
 
 pub use call::{Checked, RustFunction, RustReturn, Word, rust_call};
+pub use entry_point::{EntryPoint, FunctionPointer};
 pub use gate::{Cut, Gate, GateError};
 pub use machine::{Frame, Frames, Machine};
 pub use native::NativeStack;
