@@ -186,10 +186,7 @@ impl Mismatch {
             Mismatch::TwoMemoryOperands { .. } => "the second in memory".to_owned(),
             Mismatch::HighByteWithRex { .. } => "not beside a REX prefix".to_owned(),
             Mismatch::ImmediateOutOfRange { range, .. } => format!("wants {} to {}", range.0, range.1),
-            Mismatch::HoleWidth { widths, .. } => {
-                let integers: Vec<String> = widths.iter().map(|w| format!("i{}", w.bits())).collect();
-                format!("could be {}", or(&integers))
-            }
+            Mismatch::HoleWidth { widths, .. } => format!("could be {}", or(&integers(widths))),
             Mismatch::Address { .. } => "cannot be encoded".to_owned(),
         }
     }
@@ -227,7 +224,7 @@ impl Mismatch {
                 Some(format!("the widest immediate here is {widest}; `mov` to a 64-bit register takes any value"))
             }
             Mismatch::HoleWidth { widths, .. } => {
-                Some(format!("write `: i{}` behind the hole's name", widths.last()?.bits()))
+                Some(format!("write {} behind the hole's name", or(&integers(widths))))
             }
             Mismatch::Address { fault, .. } => Some(
                 match fault {
@@ -265,6 +262,10 @@ fn or(words: &[String]) -> String {
 
 fn words(widths: &[Width]) -> Vec<String> {
     widths.iter().map(ToString::to_string).collect()
+}
+
+fn integers(widths: &[Width]) -> Vec<String> {
+    widths.iter().map(|w| format!("`: i{}`", w.bits())).collect()
 }
 
 /// An operand in words.
