@@ -232,6 +232,10 @@ fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
     let description = emit::template(library, &text, laid_out, &quote!(#name::PIECE));
     let listing = listing(laid_out);
     let about = format!("The description of [`{text}()`]({text}()).");
+    // What switches the function off switches off all of the entry.
+    let cfgs: Vec<&Attribute> = attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect();
+    let inline =
+        if attrs.iter().any(|attr| attr.path().is_ident("inline")) { quote!() } else { quote!(#[inline]) };
 
     let sink = Ident::new("sink", Span::mixed_site());
     let bounds = bounds(library, laid_out, params);
@@ -241,17 +245,20 @@ fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
     quote! {
         #(#attrs)*
         #[doc = #listing]
-        #[inline]
+        #inline
         #[allow(clippy::too_many_arguments)]
         #vis fn #name(#sink: &mut (impl #bounds), #(#params),*) {
             #values
             #put
         }
 
+        #(#cfgs)*
         #[doc = #about]
-        #[allow(non_camel_case_types)]
+        #[allow(non_camel_case_types, dead_code)]
         #vis enum #name {}
 
+        #(#cfgs)*
+        #[allow(dead_code)]
         impl #name {
             const PIECE: &'static [u8; #len] = &#bytes;
             /// Bytes, holes, text and effects.

@@ -155,7 +155,7 @@ fn a_named_template() {
                 ::jit_asm::LinkSink::link_rel32(sink, ::jit_asm::Field {
                     back:4u32, tail:0u32
                 }, hole1);
-            }#[doc= "The description of [`exit()`](exit())."]#[allow(non_camel_case_types)] pub(crate) enum exit{} impl exit {
+            }#[doc= "The description of [`exit()`](exit())."]#[allow(non_camel_case_types, dead_code)] pub(crate) enum exit{}#[allow(dead_code)] impl exit {
                 const PIECE:&'static[u8; 10usize]= &*b"\xB8\0\0\0\0\xE9\0\0\0\0";
                 #[doc= r" Bytes, holes, text and effects."] pub const TEMPLATE:::jit_asm::Template= ::jit_asm::Template {
                     name:"exit", bytes:exit::PIECE, holes:&[::jit_asm::Hole {

@@ -334,6 +334,12 @@ templates! {
     >;
 
     pub(crate) fn nothing() = x64!< >;
+
+    #[cfg(any())]
+    pub fn elsewhere(code: NoSuchType) = x64!< mov eax, {code} >;
+
+    #[inline(always)]
+    fn never_called() = x64!< ud2 >;
 }
 
 #[test]
@@ -386,6 +392,37 @@ fn templates_stand_in_functions_too() {
     three(&mut code);
     assert_eq!(code, b"\xb8\x03\0\0\0\xc3");
     assert_eq!(three::TEMPLATE.bytes, code);
+}
+
+/// As `jit_runtime` wraps the macros: its user needs no dependency on `jit_asm`.
+mod facade {
+    pub(crate) use jit_asm as library;
+    macro_rules! facade_x64 {
+        ($($t:tt)*) => { ::jit_asm_macros::x64! { @crate [$crate::facade::library] $($t)* } };
+    }
+    macro_rules! facade_templates {
+        ($($t:tt)*) => { ::jit_asm_macros::templates! { @crate [$crate::facade::library] $($t)* } };
+    }
+    pub(crate) use {facade_templates, facade_x64};
+}
+
+#[test]
+fn a_facade_says_where_the_library_is() {
+    facade::facade_templates! { fn trap(r: Gpr) = x64!< add {r: r64}, {const 1 + 1}; ud2 >; }
+    const NOP: Template = facade::facade_x64! { nop };
+    let mut code = NOP.bytes.to_vec();
+    trap(&mut code, Gpr::R9);
+    facade::facade_x64!(code => mov eax, {5}; mov ecx, {const 6});
+    check(
+        &code,
+        expect![[r#"
+        90  nop
+        4981c102000000  add r9, 2
+        0f0b  ud2
+        b805000000  mov eax, 5
+        b906000000  mov ecx, 6
+    "#]],
+    );
 }
 
 #[test]

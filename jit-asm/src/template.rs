@@ -27,7 +27,7 @@ pub struct Template {
 pub struct Line {
     /// Offset of its first byte in the template.
     pub at: u16,
-    /// Its text in Intel syntax, holes in braces.
+    /// Its text in Intel syntax, holes in braces, labels of the template in front.
     pub text: &'static str,
 }
 

@@ -23,7 +23,7 @@ pub struct LaidOut {
     pub holes: Vec<PlacedHole>,
     /// What rustc fills in const evaluation, in the order of the places.
     pub constants: Vec<PlacedConstant>,
-    /// Offset and text of each instruction.
+    /// Offset and text of each instruction, labels included: joined by `;` they are the template again.
     pub lines: Vec<(u16, String)>,
     /// What the template does.
     pub effects: Effects,
@@ -105,7 +105,7 @@ pub fn lay_out(stmts: &[Stmt]) -> Result<LaidOut, Vec<Error>> {
     reach(&mut selected);
 
     let mut errors = Errors::new();
-    let laid_out = write(&selected, &mut errors);
+    let laid_out = write(&selected, &labels, &mut errors);
     errors.barrier(laid_out)
 }
 
@@ -134,6 +134,11 @@ impl<'a> Labels<'a> {
 
     fn find(&self, name: &str) -> Option<usize> {
         self.0.iter().find(|(n, _)| *n == name).map(|&(_, insn)| insn)
+    }
+
+    /// The labels of an instruction as they are written.
+    fn in_front_of(&self, number: usize) -> String {
+        self.0.iter().filter(|(_, insn)| *insn == number).map(|(label, _)| format!("{label}: ")).collect()
     }
 
     /// The instruction behind a label that an operand names.
@@ -352,7 +357,7 @@ impl Selected<'_> {
 }
 
 /// Put the pieces together.
-fn write(insns: &[Selected], errors: &mut Errors) -> LaidOut {
+fn write(insns: &[Selected], labels: &Labels, errors: &mut Errors) -> LaidOut {
     let end = insns.last().map_or(0, |insn| insn.at + insn.encoded.bytes().len());
     let places: Vec<usize> = insns.iter().map(|insn| insn.at).chain([end]).collect();
     let mut out = LaidOut {
@@ -362,7 +367,7 @@ fn write(insns: &[Selected], errors: &mut Errors) -> LaidOut {
         lines: vec![],
         effects: Effects::NONE,
     };
-    for insn in insns {
+    for (number, insn) in insns.iter().enumerate() {
         if u16::try_from(insn.end()).is_err() {
             errors.add(Error::new(
                 insn.insn.extent,
@@ -372,11 +377,16 @@ fn write(insns: &[Selected], errors: &mut Errors) -> LaidOut {
         }
         let at = insn.at as u16;
         out.bytes.extend_from_slice(insn.encoded.bytes());
-        out.lines.push((at, text(insn.insn, &insn.operands)));
+        out.lines.push((at, labels.in_front_of(number) + &text(insn.insn, &insn.operands)));
         for field in insn.encoded.fields() {
             if let Err(error) = insn.place(field, &places, &mut out) {
                 errors.add(error);
             }
+        }
+    }
+    if let Some((_, last)) = out.lines.last_mut() {
+        for (label, _) in labels.0.iter().filter(|(_, insn)| *insn == insns.len()) {
+            *last += &format!("; {label}:");
         }
     }
     out.holes.sort_by_key(|hole| hole.at);

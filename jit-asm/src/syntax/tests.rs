@@ -107,12 +107,12 @@ fn labels_stand_anywhere() {
     check(
         "a: b: jmp c; ; c: jnz a; call b; lea rax, [c]; jmp d; d:",
         expect![[r#"
-         0 eb00           jmp c
-         2 75fc           jnz a
-         4 e8f7ffffff     call b
-         9 488d05f2ffffff lea rax, [c]
-        16 eb00           jmp d
-    "#]],
+             0 eb00           a: b: jmp c
+             2 75fc           c: jnz a
+             4 e8f7ffffff     call b
+             9 488d05f2ffffff lea rax, [c]
+            16 eb00           jmp d; d:
+        "#]],
     );
     check("", expect![[""]]);
     check(
@@ -298,10 +298,12 @@ fn jumps_reach_and_are_short_where_they_can_be() {
         }
         let laid_out = assemble(&text).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
         let place = |label: usize| {
-            let mark = format!("xchg rax, r{}", 8 + label);
+            let mark = format!("l{label}: xchg rax, r{}", 8 + label);
             let line = laid_out.lines.iter().find(|(_, line)| *line == mark);
             i64::from(line.expect("every label stands before its own instruction").0)
         };
+        let lines: Vec<&str> = laid_out.lines.iter().map(|(_, line)| line.as_str()).collect();
+        assert_eq!(assemble(&lines.join("; ")).map(|again| again.bytes).ok(), Some(laid_out.bytes.clone()));
         let jumps = laid_out.lines.iter().filter(|(_, line)| line.starts_with('j'));
         for ((at, line), target) in jumps.zip(targets) {
             let code = &laid_out.bytes[usize::from(*at)..];
