@@ -48,7 +48,7 @@ fn publishing_is_cheap_with_the_dual_mapping() {
             drop(heap.place(16).expect("room"));
         });
         println!(
-            "{strategy}: publish and free 200 bytes {publish:?}, patch 4 bytes {patch:?}, first block of a heap {fresh:?}"
+            "{strategy}: publish and free 200 bytes {publish:?}, patch 4 {patch:?}, first block {fresh:?}"
         );
         if strategy == Strategy::DualMapping {
             // No system call is on this path: one alone would be most of this, and a debug build is slow.

@@ -74,10 +74,8 @@ fn rows_come_in_order() {
     assert_eq!(record.write(0x1000, 3).unwrap_err(), RecordError::RowOutOfOrder { at: 4 });
     record.row(2, Row::Kept(Gpr::Rbx));
     let error = record.write(0x1000, 8).unwrap_err();
-    expect![
-        "unwind record: the row at 0x2 is out of order or behind the code; add rows as the code is emitted"
-    ]
-    .assert_eq(&error.to_string());
+    expect!["unwind record: the row at 0x2 is out of order or behind the code; add rows as you emit"]
+        .assert_eq(&error.to_string());
 }
 
 #[test]

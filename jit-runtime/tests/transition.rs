@@ -5,10 +5,11 @@
 mod support;
 
 use jit_runtime::frame::{enter_frame, enter_frame_sized, leave_frame};
-use jit_runtime::memory::CodeHeap;
+use jit_runtime::memory::{CodeHeap, Strategy};
 use jit_runtime::stitch::{Assembler, Code, Function};
 use jit_runtime::transition::{Checked, Cut, EntryPoint, Machine, NativeStack};
 use jit_runtime::x64;
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -89,6 +90,21 @@ fn a_status_cuts_and_zero_goes_on() {
         assert_eq!(enter(&raw mut context, code.address(), 11), Err(Cut { status: 11 }));
     }
     assert!(!context.machine.is_entered());
+}
+
+#[test]
+fn gates_work_under_either_strategy() {
+    for strategy in [Strategy::DualMapping, Strategy::ProtectFlip] {
+        let heap = CodeHeap::new(strategy).expect("Linux on x86-64");
+        let mut context = context(&heap);
+        let end = end as extern "C-unwind" fn(_, _) -> _;
+        let stub = context.gate.rust_call(&heap, end).expect("room");
+        let code = one_more_than(&heap, &stub);
+        let at = &raw mut context;
+        assert_eq!(enter(at, code.address(), 0).map(|r| r.0), Ok(6));
+        assert_eq!(enter(at, code.address(), 1), Err(Cut { status: 1 }));
+        assert!(catch_unwind(AssertUnwindSafe(|| enter(at, code.address(), 2))).is_err());
+    }
 }
 
 #[test]
@@ -238,7 +254,7 @@ struct Script {
 }
 
 thread_local! {
-    static SCRIPT: std::cell::RefCell<Script> = const { std::cell::RefCell::new(Script { steps: vec![], wrong: 0 }) };
+    static SCRIPT: RefCell<Script> = const { RefCell::new(Script { steps: vec![], wrong: 0 }) };
 }
 
 fn status(level: u64) -> NonZeroU64 {

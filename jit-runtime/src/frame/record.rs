@@ -27,19 +27,15 @@ pub enum RecordError {
 impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            RecordError::TooLong { len } => {
-                write!(
-                    f,
-                    "unwind record: {len} bytes of code; at most {} can be described, use smaller regions",
-                    u32::MAX
-                )
-            }
-            RecordError::RowOutOfOrder { at } => {
-                write!(
-                    f,
-                    "unwind record: the row at {at:#x} is out of order or behind the code; add rows as the code is emitted"
-                )
-            }
+            RecordError::TooLong { len } => write!(
+                f,
+                "unwind record: {len} bytes of code, of which {} can be described: use smaller regions",
+                u32::MAX
+            ),
+            RecordError::RowOutOfOrder { at } => write!(
+                f,
+                "unwind record: the row at {at:#x} is out of order or behind the code; add rows as you emit"
+            ),
         }
     }
 }

@@ -62,20 +62,14 @@ impl fmt::Display for MemoryError {
                 }
             }
             MemoryError::TooLarge { len, most } => {
-                write!(
-                    f,
-                    "code memory: {len} bytes in one piece; at most {most} can be linked by rel32: split the code"
-                )
+                write!(f, "code memory: {len} bytes in one piece; rel32 reaches over {most}: split the code")
             }
             MemoryError::DoesNotFit { code, space } => {
-                write!(
-                    f,
-                    "code memory: {code} bytes of code for a space of {space}; place a space of at least {code} bytes"
-                )
+                write!(f, "code memory: {code} bytes of code for a space of {space}; place a larger one")
             }
             MemoryError::OutsideBlock { offset, patch, block } => write!(
                 f,
-                "code memory: a patch of {patch} bytes at offset {offset} leaves its block, which has {block} bytes"
+                "code memory: a patch of {patch} bytes at offset {offset} leaves its block, which has {block}"
             ),
             MemoryError::OtherHeap => {
                 f.write_str("code memory: the space is of another heap; publish it where it was placed")

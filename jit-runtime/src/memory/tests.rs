@@ -172,11 +172,11 @@ fn bad_requests_are_errors() {
     ];
     let text: String = errors.iter().map(|e| format!("{e}\n")).collect();
     expect![[r#"
-        code memory: 18446744073709551615 bytes in one piece; at most 1073741824 can be linked by rel32: split the code
-        code memory: 3 bytes of code for a space of 2; place a space of at least 3 bytes
+        code memory: 18446744073709551615 bytes in one piece; rel32 reaches over 1073741824: split the code
+        code memory: 3 bytes of code for a space of 2; place a larger one
         code memory: the space is of another heap; publish it where it was placed
-        code memory: a patch of 2 bytes at offset 2 leaves its block, which has 3 bytes
-        code memory: a patch of 2 bytes at offset 18446744073709551615 leaves its block, which has 3 bytes
+        code memory: a patch of 2 bytes at offset 2 leaves its block, which has 3
+        code memory: a patch of 2 bytes at offset 18446744073709551615 leaves its block, which has 3
         code memory: mmap, to map code for running (65536 bytes), was refused: Permission denied (os error 13); a policy of the host forbids it (SELinux execmem, vm.memfd_noexec, a seccomp filter): `CodeHeap::probe` takes the strategy that is allowed, if one is
         code memory: mprotect, to make code writable (16 bytes), was refused: Cannot allocate memory (os error 12); the process is at its limit of memory or of mappings: drop blocks
         code memory: memfd_create, to make a memory file for code (16 bytes), was refused: Too many open files (os error 24); no file descriptor is free: close some, or use `Strategy::ProtectFlip`, which needs none

@@ -34,8 +34,8 @@
 //!
 //! Code that needs none of this, a leaf that keeps the C ABI by itself, is an [`EntryPoint`].
 //!
-//! This module is unsafe room 2: `gate.rs` and `entry_point.rs` enter, `machine.rs` reads the stack, `unwind.rs` talks to the
-//! unwinder, `native.rs` to the system.
+//! This module is unsafe room 2: `gate.rs` and `entry_point.rs` enter, `machine.rs` reads the stack,
+//! `unwind.rs` talks to the unwinder, `native.rs` to the system.
 
 mod call;
 mod entry_point;
