@@ -293,11 +293,12 @@ mod tests {
     #[test]
     fn constants_and_lines_are_kept_once() {
         let mut f = FunctionBuilder::new(0);
-        f.integer(1 << 40).line(3).integer(1 << 40).add().line(4).ret();
+        f.integer(1 << 40).line(3).integer(1 << 40).add().line(4);
+        f.constant(Value::int(1)).constant(Value::bool(true)).integer(1).ret();
         let (function, mistakes) = f.finish();
         assert_eq!(mistakes, Vec::<String>::new());
-        assert_eq!(function.constants, [Value::int(1 << 40)]);
-        assert_eq!(function.lines, [0, 3, 3, 4]);
+        assert_eq!(function.constants, [Value::int(1 << 40), Value::int(1), Value::bool(true)]);
+        assert_eq!(function.lines, [0, 3, 3, 4, 4, 4, 4]);
     }
 
     #[test]

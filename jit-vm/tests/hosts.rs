@@ -184,6 +184,14 @@ fn the_stack_has_the_size_it_was_given() {
     for slots in 0..size {
         assert_eq!(run(slots), "! stack overflow, in `f` at 0");
     }
+    let resume = |base| {
+        let mut host = Nested::new(&script.program, size, 1);
+        host.stack.fill(Value::int(4));
+        outcome(&interpreter::resume(&mut host, &script.program, script.cases[0].function, 2, base))
+    };
+    assert_eq!(resume(0), "= 8");
+    assert_eq!(resume(1), "! stack overflow, in `f` at 0");
+    assert_eq!(resume(usize::MAX), "! stack overflow, in `f` at 0");
 }
 
 #[test]
