@@ -93,7 +93,7 @@ fn expressions_of_the_file_agree() {
 /// Tiers that take turns nest on the thread's own stack, some kilobytes a turn in a debug build: recursion
 /// that is to end where the interpreter's does wants more of it than a test has.
 fn on_a_large_stack(test: fn()) {
-    let thread = std::thread::Builder::new().stack_size(1 << 29).spawn(test).expect("a thread");
+    let thread = std::thread::Builder::new().stack_size(1 << 28).spawn(test).expect("a thread");
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 

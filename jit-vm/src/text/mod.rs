@@ -7,7 +7,9 @@
 //! ; Factorial, wrapping.
 //! func factorial(1) {
 //!     get 0
-//!     jump_if_not zero    ; a label of this function
+//!     int 0
+//!     eq
+//!     jump_if zero        ; a label of this function
 //!     get 0
 //!     get 0
 //!     int 1

@@ -1,0 +1,338 @@
+//! Functions of every tier that call each other: how deep, what errors cross, when tiers change, and one
+//! guard from its compilation to the end of the code it was in.
+
+use jit_runtime::tier::policy::{Thresholds, Tier};
+use jit_vm::testing::outcome;
+use jit_vm::{FuncId, Interpreter, Options, Program, Value, Vm, text};
+use std::sync::Arc;
+
+fn program(source: &str) -> Arc<Program> {
+    let module = text::parse(source).unwrap_or_else(|e| panic!("{e}"));
+    Arc::new(module.verify().unwrap_or_else(|e| panic!("{e}")))
+}
+
+fn find(program: &Program, name: &str) -> FuncId {
+    program.find(name).expect("a function of this name")
+}
+
+fn int(value: i64) -> Value {
+    Value::int(value)
+}
+
+/// Mixed recursion nests on the thread's own stack: in a debug build a turn of it takes some kilobytes.
+fn on_a_large_stack(test: fn()) {
+    let thread = std::thread::Builder::new().stack_size(1 << 28).spawn(test).expect("a thread");
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+/// `even` and `odd` count down in turns; at the bottom they divide by what they were given.
+const TURNS: &str = "
+func even(2) {
+    get 0
+    int 0
+    eq
+    jump_if bottom
+    int 1
+    get 0
+    int 1
+    sub
+    get 1
+    call odd
+    add
+    ret
+bottom:
+    int 100
+    get 1
+    div
+    ret
+}
+
+func odd(2) {
+    get 0
+    int 0
+    eq
+    jump_if bottom
+    int 1
+    get 0
+    int 1
+    sub
+    get 1
+    call even
+    add
+    ret
+bottom:
+    int 200
+    get 1
+    div
+    ret
+}
+";
+
+/// Both functions in every pair of tiers.
+fn in_every_pair_of_tiers(test: impl Fn(&mut Vm, FuncId, FuncId)) {
+    let program = program(TURNS);
+    let (even, odd) = (find(&program, "even"), find(&program, "odd"));
+    let tiers = [Tier::Interpreted, Tier::Plain, Tier::Speculative];
+    for first in tiers {
+        for second in tiers {
+            let options =
+                Options { thresholds: Thresholds { calls: u32::MAX, failures: 3 }, ..Options::default() };
+            let mut vm = Vm::new(Arc::clone(&program), options).expect("a VM");
+            vm.set_tier(even, first).expect("compiled");
+            vm.set_tier(odd, second).expect("compiled");
+            test(&mut vm, even, odd);
+        }
+    }
+}
+
+#[test]
+fn tiers_call_each_other_ten_thousand_deep() {
+    on_a_large_stack(|| {
+        in_every_pair_of_tiers(|vm, even, odd| {
+            assert_eq!(outcome(&vm.call(even, &[int(10_000), int(2)])), "= 10050");
+            assert_eq!(outcome(&vm.call(odd, &[int(10_000), int(2)])), "= 10100");
+        });
+    });
+}
+
+#[test]
+fn errors_cross_every_boundary_from_the_bottom() {
+    on_a_large_stack(|| {
+        in_every_pair_of_tiers(|vm, even, odd| {
+            let arguments = |depth, divisor| [int(depth), divisor];
+            assert_eq!(outcome(&vm.call(even, &arguments(10_000, int(0)))), "! div by zero, in `even` at 14");
+            assert_eq!(outcome(&vm.call(even, &arguments(9_999, int(0)))), "! div by zero, in `odd` at 14");
+            let mismatch = "! div wants two integers, got int and bool, in `odd` at 14";
+            assert_eq!(outcome(&vm.call(odd, &arguments(10_000, Value::bool(true)))), mismatch);
+            // The machine is in order afterwards.
+            assert_eq!(outcome(&vm.call(odd, &arguments(3, int(1)))), "= 103");
+        });
+    });
+}
+
+#[test]
+fn endless_recursion_is_an_error_in_every_pair_of_tiers() {
+    on_a_large_stack(|| {
+        in_every_pair_of_tiers(|vm, even, odd| {
+            for function in [even, odd] {
+                let result = outcome(&vm.call(function, &[int(-1), int(1)]));
+                assert!(result.starts_with("! stack overflow, in `"), "{result}");
+            }
+            assert_eq!(outcome(&vm.call(even, &[int(0), int(1)])), "= 100");
+        });
+    });
+}
+
+/// On a small thread the native stack ends first. It is the same error, and never a signal.
+#[test]
+fn the_end_of_the_native_stack_is_an_error_too() {
+    let small = std::thread::Builder::new().stack_size(1 << 20);
+    let test = || {
+        in_every_pair_of_tiers(|vm, even, _| {
+            let result = outcome(&vm.call(even, &[int(-1), int(1)]));
+            assert!(result.starts_with("! stack overflow, in `"), "{result}");
+        });
+    };
+    small.spawn(test).expect("a thread").join().expect("no panic");
+}
+
+const FACTORIAL: &str = "
+func factorial(1) {
+    get 0
+    int 1
+    le
+    jump_if one
+    get 0
+    get 0
+    int 1
+    sub
+    call factorial
+    mul
+    ret
+one:
+    int 1
+    ret
+}
+";
+
+#[test]
+fn a_function_is_compiled_by_the_call_that_reaches_the_threshold() {
+    let program = program(FACTORIAL);
+    let factorial = find(&program, "factorial");
+    let mut vm = Vm::new(program, Options::default()).expect("a VM");
+    for _ in 0..999 {
+        assert_eq!(outcome(&vm.call(factorial, &[int(1)])), "= 1");
+    }
+    assert_eq!((vm.tier(factorial), vm.stats().compiled), (Tier::Interpreted, 0));
+    assert_eq!(outcome(&vm.call(factorial, &[int(20)])), "= 2432902008176640000");
+    assert_eq!((vm.tier(factorial), vm.stats().compiled), (Tier::Speculative, 1));
+    assert_eq!(outcome(&vm.call(factorial, &[int(10_000)])), "= 0");
+    assert_eq!(vm.stats().compiled, 1);
+}
+
+/// Tier-up in the middle of a recursion: the frames that are interpreted end so, the callee is native.
+#[test]
+fn a_recursion_changes_tier_on_its_way_down() {
+    let program = program(FACTORIAL);
+    let factorial = find(&program, "factorial");
+    let options = Options { thresholds: Thresholds { calls: 30, failures: 3 }, ..Options::default() };
+    let mut vm = Vm::new(Arc::clone(&program), options).expect("a VM");
+    let expected = Interpreter::new(10_000).run(&program, factorial, &[int(60)]);
+    assert_eq!(vm.call(factorial, &[int(60)]), expected);
+    assert_eq!(vm.tier(factorial), Tier::Speculative);
+}
+
+/// `10 + (a == b ? 100 : 200) * 2`, with the comparison in the middle of the expression: what is below it
+/// on the operand stack is in a register and a constant when the guard fails.
+const GUARDED: &str = "
+func guarded(3) {
+    get 2
+    int 7
+    mul
+    int 10
+    get 0
+    get 1
+    eq
+    int 5
+    swap
+    jump_if same
+    int 200
+    mul
+    add
+    add
+    ret
+same:
+    int 100
+    mul
+    add
+    add
+    ret
+}
+";
+
+#[test]
+fn a_guard_fails_and_the_interpreter_goes_on_at_that_instruction() {
+    let program = program(GUARDED);
+    let guarded = find(&program, "guarded");
+    let options = Options { thresholds: Thresholds { calls: 4, failures: 3 }, ..Options::default() };
+    let mut vm = Vm::new(Arc::clone(&program), options).expect("a VM");
+    let call = |vm: &mut Vm, arguments: [Value; 3]| {
+        let expected = outcome(&Interpreter::new(100).run(&program, guarded, &arguments));
+        assert_eq!(outcome(&vm.call(guarded, &arguments)), expected, "{arguments:?}");
+    };
+    for n in 0..5 {
+        call(&mut vm, [int(n), int(3), int(n)]);
+    }
+    assert_eq!(vm.tier(guarded), Tier::Speculative, "compiled after integers only");
+    assert_eq!(vm.stats().exits, 0);
+
+    // Values that the guard holds for stay in native code.
+    call(&mut vm, [int(8), int(8), int(1)]);
+    assert_eq!((vm.stats().exits, vm.stats().failures), (0, 0));
+
+    // Others leave, each kind at each side, and are right all the same.
+    call(&mut vm, [Value::bool(true), int(1), int(6)]);
+    call(&mut vm, [int(1), Value::bool(true), int(6)]);
+    assert_eq!((vm.stats().exits, vm.stats().failures), (2, 2));
+    assert_eq!(vm.tier(guarded), Tier::Speculative);
+    let code_before = vm.stats().code_bytes;
+
+    // The third failure gives speculation up; nobody is in the old code, so it is freed at once.
+    call(&mut vm, [Value::bool(false), Value::bool(false), int(6)]);
+    assert_eq!((vm.tier(guarded), vm.stats().exits, vm.stats().compiled), (Tier::Plain, 3, 2));
+    assert_eq!((vm.stats().freed, vm.stats().waiting), (1, 0));
+    assert!(vm.stats().code_bytes < 2 * code_before);
+
+    // Plain code does not leave for anything that is no error.
+    for other in [int(1), Value::bool(true), Value::bool(false)] {
+        call(&mut vm, [Value::bool(true), other, int(2)]);
+    }
+    assert_eq!(vm.stats().exits, 3);
+    call(&mut vm, [int(1), int(1), Value::bool(true)]);
+    assert_eq!((vm.stats().exits, vm.stats().compiled), (4, 2), "an error leaves, and changes nothing");
+}
+
+/// `walk` compares its second argument with 1 at the bottom of a recursion. All of its frames are in the
+/// speculative code when the guards fail, so that code must live until they are gone.
+const RECURSIVE: &str = "
+func walk(2) {
+    get 0
+    int 0
+    eq
+    jump_if bottom
+    get 0
+    int 1
+    sub
+    get 1
+    call walk
+    get 1
+    int 1
+    eq
+    jump_if_not other
+    int 2
+    add
+    ret
+other:
+    int 1
+    add
+    ret
+bottom:
+    int 0
+    ret
+}
+";
+
+#[test]
+fn code_that_was_left_lives_as_long_as_a_frame_is_in_it() {
+    let program = program(RECURSIVE);
+    let walk = find(&program, "walk");
+    let options = Options { thresholds: Thresholds { calls: 4, failures: 3 }, ..Options::default() };
+    let mut vm = Vm::new(Arc::clone(&program), options).expect("a VM");
+    for _ in 0..2 {
+        assert_eq!(outcome(&vm.call(walk, &[int(1), int(1)])), "= 2");
+    }
+    assert_eq!(vm.tier(walk), Tier::Speculative, "compiled after the comparison has seen integers");
+
+    assert_eq!(outcome(&vm.call(walk, &[int(10), Value::bool(true)])), "= 10");
+    assert_eq!(vm.tier(walk), Tier::Plain);
+    let stats = vm.stats();
+    assert_eq!(stats.exits, 10, "the frames of the old code left it after it was replaced, too");
+    assert_eq!((stats.freed, stats.waiting), (1, 0), "the last exit found no other frame in it");
+
+    // In plain code the same call stays: the new code is what runs.
+    assert_eq!(outcome(&vm.call(walk, &[int(10), Value::bool(true)])), "= 10");
+    assert_eq!(vm.stats().exits, 10);
+}
+
+#[test]
+fn stress_leaves_through_guards_that_hold_and_counts_no_failure() {
+    let program = program(FACTORIAL);
+    let factorial = find(&program, "factorial");
+    for stress in [1, 2, 3, 7] {
+        let options = Options { stress, ..Options::compiled() };
+        let mut vm = Vm::new(Arc::clone(&program), options).expect("a VM");
+        assert_eq!(outcome(&vm.call(factorial, &[int(20)])), "= 2432902008176640000");
+        let stats = vm.stats();
+        assert!(stats.exits > 0, "stress {stress} leaves");
+        assert_eq!((stats.failures, vm.tier(factorial)), (0, Tier::Plain));
+    }
+}
+
+#[test]
+fn a_vm_without_memory_for_its_stack_says_so() {
+    let program = program(FACTORIAL);
+    let options = |stack_slots| Options { stack_slots, ..Options::default() };
+    for slots in [0, usize::MAX / 16] {
+        let error = Vm::new(Arc::clone(&program), options(slots)).expect_err("no stack").to_string();
+        assert_eq!(
+            error,
+            format!(
+                "the VM cannot start: no memory for a stack of {slots} slots; ask for fewer (at least one)"
+            )
+        );
+    }
+    let mut tiny = Vm::new(Arc::clone(&program), options(3)).expect("a VM");
+    let factorial = find(&program, "factorial");
+    let result = outcome(&tiny.call(factorial, &[int(20)]));
+    assert_eq!(result, "! stack overflow, in `factorial` at 0");
+}
