@@ -1,0 +1,69 @@
+//! Factorials by recursion, in every tier: a result, one that wraps, and a chain of ten thousand calls.
+//!
+//! ```text
+//! cargo run --release --example factorial -- 20
+//! cargo run --release --example factorial -- --asm
+//! ```
+
+mod support;
+
+use jit_vm::Value;
+use std::error::Error;
+use std::process::ExitCode;
+use support::{Arguments, finish, load, print_code, run, tiers};
+
+const SOURCE: &str = "
+func factorial(1) {
+    get 0
+    int 1
+    le
+    jump_if one
+    get 0
+    get 0
+    int 1
+    sub
+    call factorial
+    mul
+    ret
+one:
+    int 1
+    ret
+}
+";
+
+/// How deep the longest chain of calls is.
+const CHAIN: i64 = 10_000;
+
+fn main() -> ExitCode {
+    finish(show())
+}
+
+fn show() -> Result<(), Box<dyn Error>> {
+    let Some(Arguments { number, asm }) = Arguments::read("factorial", 20)? else { return Ok(()) };
+    let (program, factorial) = load(SOURCE, "factorial")?;
+    let mut interpreter: Option<([Value; 3], f64)> = None;
+    for (name, options) in tiers() {
+        let numbers = [number, 100, CHAIN];
+        let mut values = [Value::ZERO; 3];
+        let mut chain = 0.0;
+        for (value, n) in values.iter_mut().zip(numbers) {
+            let (result, time) = run(&program, options, factorial, n, 100)?;
+            (*value, chain) = (result, time.as_secs_f64());
+        }
+        let (expected, base) = *interpreter.get_or_insert_with(|| {
+            for (n, value) in numbers.iter().zip(values) {
+                println!("factorial({n}) = {value}");
+            }
+            println!("\n{:26} {:>20} {:>8}", "tier", "10,000 calls deep", "ratio");
+            (values, chain)
+        });
+        if values != expected {
+            return Err(format!("{name} gives {values:?}, and the interpreter {expected:?}").into());
+        }
+        println!("{name:26} {:>17.1} us {:>7.1}x", chain * 1e6, base / chain);
+    }
+    if asm {
+        print_code(&program, factorial)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Fibonacci numbers by plain recursion, in every tier.
+//!
+//! ```text
+//! cargo run --release --example fib -- 35
+//! cargo run --release --example fib -- 20 --asm
+//! ```
+
+mod support;
+
+use std::error::Error;
+use std::process::ExitCode;
+use support::{Arguments, finish, load, print_code, run, tiers};
+
+const SOURCE: &str = "
+func fib(1) {
+    get 0
+    int 2
+    lt
+    jump_if_not recurse
+    get 0
+    ret
+recurse:
+    get 0
+    int 1
+    sub
+    call fib
+    get 0
+    int 2
+    sub
+    call fib
+    add
+    ret
+}
+";
+
+fn main() -> ExitCode {
+    finish(show())
+}
+
+fn show() -> Result<(), Box<dyn Error>> {
+    let Some(Arguments { number, asm }) = Arguments::read("fib", 30)? else { return Ok(()) };
+    let (program, fib) = load(SOURCE, "fib")?;
+    let mut interpreter = None;
+    for (name, options) in tiers() {
+        let (value, time) = run(&program, options, fib, number, 1)?;
+        let (expected, base) = *interpreter.get_or_insert_with(|| {
+            println!("fib({number}) = {value}\n");
+            println!("{:26} {:>12} {:>8}", "tier", "time", "ratio");
+            (value, time)
+        });
+        if value != expected {
+            return Err(format!("{name} gives {value}, and the interpreter {expected}").into());
+        }
+        let ratio = base.as_secs_f64() / time.as_secs_f64();
+        println!("{name:26} {:>9.3} ms {ratio:>7.1}x", time.as_secs_f64() * 1e3);
+    }
+    if asm {
+        print_code(&program, fib)?;
+    }
+    Ok(())
+}
