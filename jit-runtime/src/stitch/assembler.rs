@@ -82,6 +82,7 @@ impl Assembler {
     }
 
     /// A new label, not yet bound.
+    #[inline]
     pub fn label(&mut self) -> Label {
         let label = Label(self.labels.len() as u32);
         self.labels.push(LabelState::UNUSED);
@@ -96,25 +97,25 @@ impl Assembler {
     }
 
     /// Bind `label` here, and aim every jump that waits for it.
+    #[inline]
     pub fn bind(&mut self, label: Label) {
         let here = self.here();
         let Some(state) = self.labels.get_mut(label.0 as usize) else {
             return self.fail(StitchError::UnknownLabel { label });
         };
-        if state.position().is_some() {
+        if state.is_bound() {
             return self.fail(StitchError::BoundTwice { label });
         }
         let mut chain = std::mem::replace(state, LabelState::bound(here));
         while let Some(field) = chain.head() {
-            chain = LabelState(self.buffer(field.section()).word(field.offset()));
-            self.aim(field, here);
+            chain = LabelState(self.aim(field, here));
         }
     }
 
     /// Whether `label` is bound.
     #[must_use]
     pub fn is_bound(&self, label: Label) -> bool {
-        self.labels.get(label.0 as usize).is_some_and(|s| s.position().is_some())
+        self.labels.get(label.0 as usize).is_some_and(|state| state.is_bound())
     }
 
     /// Write to the other section from here on.
@@ -204,11 +205,13 @@ impl Assembler {
         self.labels.get(label.0 as usize)?.position()
     }
 
+    #[inline(always)]
     fn here(&self) -> Position {
         self.position(self.active.len())
     }
 
     /// A place in the section being written. Beyond the limit it is wrong, and sealing refuses.
+    #[inline(always)]
     fn position(&self, offset: usize) -> Position {
         Position::new(self.section(), offset.min(Position::LIMIT as usize) as u32)
     }
@@ -217,14 +220,37 @@ impl Assembler {
         if section == self.section() { &mut self.active } else { &mut self.resting }
     }
 
-    /// Let the field, which ends its instruction, reach `to`.
-    #[inline]
-    fn aim(&mut self, field: Position, to: Position) {
-        if field.beside(to) {
-            let distance = to.offset().wrapping_sub(field.offset() + 4);
-            self.buffer(field.section()).set_word(field.offset(), distance);
+    /// Let the field, which ends its instruction, reach `to`, and return the word that it held.
+    #[inline(always)]
+    fn aim(&mut self, field: Position, to: Position) -> u32 {
+        let distance = to.offset().wrapping_sub(field.offset() + 4);
+        if field.section() == self.section() && field.beside(to) {
+            self.active.replace_word(field.offset(), distance)
         } else {
+            self.aim_across(field, to, distance)
+        }
+    }
+
+    /// [`Assembler::aim`] when not everything is in the section being written.
+    #[cold]
+    #[inline(never)]
+    fn aim_across(&mut self, field: Position, to: Position, distance: u32) -> u32 {
+        if !field.beside(to) {
             self.crossings.push(Crossing { field, tail: 0, to: CrossTo::At(to) });
+        }
+        self.buffer(field.section()).replace_word(field.offset(), distance)
+    }
+
+    /// Link a field to a label when a chain of fields is not the way to do it.
+    #[inline(never)]
+    fn link_apart(&mut self, at: Position, tail: u32, label: Label) {
+        match self.labels.get(label.0 as usize).map(|state| state.position()) {
+            None => self.fail(StitchError::UnknownLabel { label }),
+            Some(Some(to)) if tail == 0 => {
+                self.aim(at, to);
+            }
+            // A chain has no room for the tail: that of a rip-relative operand before an immediate.
+            Some(_) => self.crossings.push(Crossing { field: at, tail, to: CrossTo::Label(label) }),
         }
     }
 
@@ -237,9 +263,7 @@ impl Assembler {
 impl Sink for Assembler {
     #[inline(always)]
     fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N] {
-        let room = self.active.take::<N>();
-        *room = *bytes;
-        room
+        self.active.put_piece(bytes)
     }
 
     #[inline(always)]
@@ -252,20 +276,15 @@ impl Sink for Assembler {
 }
 
 impl LinkSink<Label> for Assembler {
-    #[inline]
+    #[inline(always)]
     fn link_rel32(&mut self, field: Field, label: Label) {
         let at = self.position(self.active.len() - field.back as usize);
-        let Some(&state) = self.labels.get(label.0 as usize) else {
-            return self.fail(StitchError::UnknownLabel { label });
-        };
-        if field.tail != 0 {
-            // Rare (a rip-relative operand before an immediate), and a chain has no room for the tail.
-            self.crossings.push(Crossing { field: at, tail: field.tail, to: CrossTo::Label(label) });
-        } else if let Some(to) = state.position() {
-            self.aim(at, to);
-        } else {
-            self.active.set_word(at.offset(), state.0);
-            self.labels[label.0 as usize] = LabelState::waiting(at);
+        match self.labels.get_mut(label.0 as usize) {
+            Some(state) if field.tail == 0 && !state.is_bound() => {
+                let next = std::mem::replace(state, LabelState::waiting(at));
+                self.active.set_word(at.offset(), next.0);
+            }
+            _ => self.link_apart(at, field.tail, label),
         }
     }
 }

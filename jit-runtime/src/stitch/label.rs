@@ -87,13 +87,17 @@ impl LabelState {
         LabelState(field.0)
     }
 
+    pub(super) fn is_bound(self) -> bool {
+        self.0 & Self::BOUND != 0
+    }
+
     /// The position, if it is bound.
     pub(super) fn position(self) -> Option<Position> {
-        (self.0 & Self::BOUND != 0).then_some(Position(self.0 & !Self::BOUND))
+        self.is_bound().then_some(Position(self.0 & !Self::BOUND))
     }
 
     /// The first field that waits, if it is not bound and one does.
     pub(super) fn head(self) -> Option<Position> {
-        (self.0 & Self::BOUND == 0 && self != Self::UNUSED).then_some(Position(self.0))
+        (!self.is_bound() && self != Self::UNUSED).then_some(Position(self.0))
     }
 }

@@ -4,12 +4,12 @@
 //! stand among the frequent ones, and where it will live is only known when its length is. All of this
 //! has to cost little more than copying the bytes.
 //!
-//! **Idea.** An [`Assembler`] is two buffers (hot and cold), each filled ahead with a trapping byte, and
-//! a cursor. A label is one word: its position once it is bound, and until then the head of a chain that
-//! runs *through the fields* that wait for it, so a forward jump allocates nothing. A distance inside a
-//! section is final at once; one that crosses from hot to cold is noted and corrected when the length of
-//! the hot section is known; a call out of the code is a relocation, applied when the address is known,
-//! through a veneer if the target is more than 2 GiB away.
+//! **Idea.** An [`Assembler`] is two buffers, hot and cold. A label is one word: its position once it is
+//! bound, and until then the head of a chain that runs *through the fields* that wait for it, so a
+//! forward jump allocates nothing. A distance inside a section is final at once; one that crosses from
+//! hot to cold is noted and corrected when the length of the hot section is known; a call out of the code
+//! is a relocation, applied when the address is known, through a veneer if the target is more than 2 GiB
+//! away.
 //!
 //! Code is a typestate, each state consumed by the next:
 //!

@@ -91,9 +91,15 @@ impl Sealed {
     /// [`Sealed::publish`], and the assembler back, empty, with its buffers.
     pub fn publish_and_recycle(mut self, heap: &CodeHeap) -> (Result<Code, StitchError>, Assembler) {
         let code = self.place(heap);
+        (code, self.recycle())
+    }
+
+    /// Throw the code away and take the assembler back, empty, with its buffers.
+    #[must_use]
+    pub fn recycle(self) -> Assembler {
         let mut assembler = self.assembler;
         assembler.clear();
-        (code, assembler)
+        assembler
     }
 
     fn place(&mut self, heap: &CodeHeap) -> Result<Code, StitchError> {

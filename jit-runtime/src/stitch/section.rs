@@ -1,84 +1,66 @@
 //! One buffer of code under construction.
 
 use super::label::Position;
+use jit_asm::Sink;
 
-/// Unwritten code memory holds this: `int3` (Intel SDM vol. 2), so that a stray jump traps.
+/// What stands between pieces of code: `int3` (Intel SDM vol. 2), so that a stray jump traps.
 pub(super) const POISON: u8 = 0xCC;
 
-/// Bytes and a cursor. What is behind the cursor is poison, so nothing is cleared when code is emitted.
+/// Bytes, of which the next one is emitted behind the last.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     bytes: Vec<u8>,
-    at: usize,
 }
 
 impl Buffer {
+    #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        self.at
+        self.bytes.len()
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.at]
+        &self.bytes
     }
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[..self.at]
+        &mut self.bytes
     }
 
-    /// Room for `N` bytes at the cursor, which moves behind them.
+    /// Append a piece and return its place.
     #[inline(always)]
-    pub(super) fn take<const N: usize>(&mut self) -> &mut [u8; N] {
-        if self.bytes.len() - self.at < N {
-            self.grow(N);
-        }
-        let start = self.at;
-        self.at = start + N;
-        self.bytes[start..].first_chunk_mut().expect("the buffer has grown to hold N more bytes")
+    pub(super) fn put_piece<const N: usize>(&mut self, piece: &[u8; N]) -> &mut [u8; N] {
+        self.bytes.put_piece(piece)
     }
 
     /// Append any number of bytes.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
-        if self.bytes.len() - self.at < bytes.len() {
-            self.grow(bytes.len());
-        }
-        let end = self.at + bytes.len();
-        self.bytes[self.at..end].copy_from_slice(bytes);
-        self.at = end;
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, more: usize) {
-        let wanted = (self.bytes.len() * 2).max(self.at + more).max(4096);
-        self.bytes.resize(wanted, POISON);
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// Whether offsets in it are beyond what a [`Position`] can hold.
     pub(super) fn is_too_long(&self) -> bool {
-        self.at > Position::LIMIT as usize
+        self.bytes.len() > Position::LIMIT as usize
     }
 
     /// Forget the contents and keep the memory.
     pub(super) fn clear(&mut self) {
-        self.bytes[..self.at].fill(POISON);
-        self.at = 0;
+        self.bytes.clear();
     }
 
-    /// Move the cursor up to `offset` over poison.
+    /// Go on at `offset`, which is not before the end, over poison.
     pub(super) fn pad_to(&mut self, offset: usize) {
-        if offset > self.bytes.len() {
-            self.grow(offset - self.at);
-        }
-        self.at = self.at.max(offset);
+        self.bytes.resize(offset, POISON);
     }
 
-    pub(super) fn word(&self, offset: u32) -> u32 {
-        let at = offset as usize;
-        u32::from_le_bytes(*self.bytes[at..].first_chunk().expect("a field lies inside its section"))
+    /// Replace the four bytes at `offset` and return what they were.
+    #[inline(always)]
+    pub(super) fn replace_word(&mut self, offset: u32, word: u32) -> u32 {
+        let field = self.bytes[offset as usize..].first_chunk_mut().expect("a field lies inside its section");
+        u32::from_le_bytes(std::mem::replace(field, word.to_le_bytes()))
     }
 
+    #[inline(always)]
     pub(super) fn set_word(&mut self, offset: u32, word: u32) {
-        let at = offset as usize;
-        *self.bytes[at..].first_chunk_mut().expect("a field lies inside its section") = word.to_le_bytes();
+        self.replace_word(offset, word);
     }
 }

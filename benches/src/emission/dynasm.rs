@@ -1,0 +1,95 @@
+//! The workload through dynasm-rs.
+
+use super::{LABELS, Op};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
+
+/// dynasm-rs's assembler that is nearest to ours: its code goes to a vector.
+pub type Assembler = VecAssembler<X64Relocation>;
+
+/// One unit, its jumps linked through dynamic labels made now.
+pub fn unit(ops: &mut Assembler, program: &[Op]) {
+    let labels: [DynamicLabel; LABELS] = std::array::from_fn(|_| ops.new_dynamic_label());
+    for op in program {
+        match *op {
+            Op::Constant { dst, value } => constant(ops, dst, value),
+            Op::Add { lhs, rhs, dst, overflow } => dynasm!(ops; .arch x64
+                ; mov rax, [rbp + lhs]; add rax, [rbp + rhs]; jo =>labels[overflow]; mov [rbp + dst], rax),
+            Op::Mul { lhs, rhs, dst, overflow } => dynasm!(ops; .arch x64
+                ; mov rax, [rbp + lhs]; imul rax, [rbp + rhs]; jo =>labels[overflow]; mov [rbp + dst], rax),
+            Op::Div { lhs, rhs, special } => dynasm!(ops; .arch x64
+                ; mov rcx, [rbp + rhs]; lea rdx, [rcx + 1]; sub rdx, BYTE 2; jb =>labels[special]
+                ; mov rax, [rbp + lhs]; cqo; idiv rcx),
+            Op::BranchLess { lhs, rhs, target } => dynasm!(ops; .arch x64
+                ; mov rax, [rbp + lhs]; cmp rax, [rbp + rhs]; jl =>labels[target]),
+            Op::Count { slot, done } => dynasm!(ops; .arch x64
+                ; dec QWORD [rbp + slot]; jz =>labels[done]),
+            Op::Mix { src, dst } => mix(ops, src, dst),
+            Op::Bind { label } => dynasm!(ops; .arch x64; =>labels[label]),
+        }
+    }
+}
+
+/// One unit without its jumps.
+pub fn straight_unit(ops: &mut Assembler, program: &[Op]) {
+    for op in program {
+        match *op {
+            Op::Constant { dst, value } => constant(ops, dst, value),
+            Op::Add { lhs, rhs, dst, .. } => dynasm!(ops; .arch x64
+                ; mov rax, [rbp + lhs]; add rax, [rbp + rhs]; mov [rbp + dst], rax),
+            Op::Mul { lhs, rhs, dst, .. } => dynasm!(ops; .arch x64
+                ; mov rax, [rbp + lhs]; imul rax, [rbp + rhs]; mov [rbp + dst], rax),
+            Op::Div { lhs, rhs, .. } => dynasm!(ops; .arch x64
+                ; mov rcx, [rbp + rhs]; lea rdx, [rcx + 1]; sub rdx, BYTE 2
+                ; mov rax, [rbp + lhs]; cqo; idiv rcx),
+            Op::BranchLess { lhs, rhs, .. } => dynasm!(ops; .arch x64
+                ; mov rax, [rbp + lhs]; cmp rax, [rbp + rhs]),
+            Op::Count { slot, .. } => dynasm!(ops; .arch x64; dec QWORD [rbp + slot]),
+            Op::Mix { src, dst } => mix(ops, src, dst),
+            Op::Bind { .. } => {}
+        }
+    }
+}
+
+fn constant(ops: &mut Assembler, dst: i32, value: i64) {
+    dynasm!(ops; .arch x64; mov rax, QWORD value; mov [rbp + dst], rax);
+}
+
+fn mix(ops: &mut Assembler, src: i32, dst: i32) {
+    dynasm!(ops; .arch x64
+        ; mov rax, [rbp + src]
+        ; mov rcx, rax; shr rcx, 33; xor rax, rcx; imul rax, rax, 0x4ce4e5b9
+        ; mov rcx, rax; shr rcx, 29; xor rax, rcx
+        ; mov rcx, QWORD 0x133111eb94d049bb; imul rax, rcx
+        ; mov rcx, rax; shr rcx, 32; xor rax, rcx
+        ; imul rax, rax, 0x2545f491; lea rax, [rax + rcx*2 + 0x27bb2ee6]
+        ; mov [rbp + dst], rax);
+}
+
+/// The whole unit in one `dynasm!`, its jumps to local labels and as short as they can be, with the slots of
+/// [`super::UNIT`] moved by `base`.
+#[inline]
+pub fn whole_unit(ops: &mut Assembler, value: i64, base: i32) {
+    dynasm!(ops; .arch x64
+        ; mov rax, QWORD value; mov [rbp + (base - 8)], rax
+        ; mov rax, [rbp + (base - 8)]; add rax, [rbp + (base - 16)]; jo >first
+        ; mov [rbp + (base - 24)], rax
+        ; mov rax, [rbp + (base - 24)]; cmp rax, [rbp + (base - 32)]; jl BYTE >second
+        ; mov rax, [rbp + (base - 24)]; imul rax, [rbp + (base - 40)]; jo >third
+        ; mov [rbp + (base - 48)], rax
+        ; second:
+        ; mov rcx, [rbp + (base - 56)]; lea rdx, [rcx + 1]; sub rdx, BYTE 2; jb BYTE >fourth
+        ; mov rax, [rbp + (base - 48)]; cqo; idiv rcx
+        ; mov rax, [rbp + (base - 64)]
+        ; mov rcx, rax; shr rcx, 33; xor rax, rcx; imul rax, rax, 0x4ce4e5b9
+        ; mov rcx, rax; shr rcx, 29; xor rax, rcx
+        ; mov rcx, QWORD 0x133111eb94d049bb; imul rax, rcx
+        ; mov rcx, rax; shr rcx, 32; xor rax, rcx
+        ; imul rax, rax, 0x2545f491; lea rax, [rax + rcx*2 + 0x27bb2ee6]
+        ; mov [rbp + (base - 72)], rax
+        ; dec QWORD [rbp + (base - 80)]; jz BYTE >fifth
+        ; first:
+        ; mov rax, [rbp + (base - 88)]; add rax, [rbp + (base - 96)]; jo BYTE >sixth
+        ; mov [rbp + (base - 104)], rax
+        ; third: ; fourth: ; fifth: ; sixth:
+    );
+}
