@@ -120,8 +120,25 @@ templates! {
 #[inline]
 pub fn whole_unit(sink: &mut impl Sink, value: i64, base: i32) {
     whole(
-        sink, value, base - 8, base - 8, base - 16, base - 24, base - 24, base - 32, base - 24, base - 40,
-        base - 48, base - 48, base - 56, base - 64, base - 72, base - 80, base - 88, base - 96, base - 104,
+        sink,
+        value,
+        base - 8,
+        base - 8,
+        base - 16,
+        base - 24,
+        base - 24,
+        base - 32,
+        base - 24,
+        base - 40,
+        base - 48,
+        base - 48,
+        base - 56,
+        base - 64,
+        base - 72,
+        base - 80,
+        base - 88,
+        base - 96,
+        base - 104,
     );
 }
 
