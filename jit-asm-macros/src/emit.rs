@@ -94,15 +94,26 @@ fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
     }
 }
 
-/// The variable that holds the value of hole `n`.
-fn variable(n: usize) -> Ident {
-    format_ident!("hole{n}", span = Span::mixed_site())
+/// The holes in the order in which they are written, which is that of evaluation; one that fills two fields
+/// once.
+fn written(holes: &[PlacedHole]) -> Vec<&PlacedHole> {
+    let mut written: Vec<&PlacedHole> = holes.iter().collect();
+    written.sort_by_key(|placed| placed.order);
+    written.dedup_by_key(|placed| placed.order);
+    written
+}
+
+/// The variable that holds the value of a hole.
+fn variable(written: &[&PlacedHole], placed: &PlacedHole) -> Ident {
+    let number = written.partition_point(|other| other.order < placed.order);
+    format_ident!("hole{number}", span = Span::mixed_site())
 }
 
 /// One `let` per hole, its type beside the user's expression, so that a mismatch is shown there.
 pub(crate) fn values(library: &TokenStream, holes: &[PlacedHole]) -> TokenStream {
-    let lets = holes.iter().enumerate().map(|(n, placed)| {
-        let variable = variable(n);
+    let written = written(holes);
+    let lets = written.iter().map(|placed| {
+        let variable = variable(&written, placed);
         let content = &placed.hole.content;
         let span = generated_at(placed.hole.span);
         let shown = shown_at(library, span);
@@ -133,8 +144,9 @@ pub(crate) fn put(
     let len = laid_out.bytes.len();
     let mut stores = TokenStream::new();
     let mut links = TokenStream::new();
-    for (n, placed) in laid_out.holes.iter().enumerate() {
-        let value = variable(n);
+    let written = written(&laid_out.holes);
+    for placed in &laid_out.holes {
+        let value = variable(&written, placed);
         match placed.value {
             Value::Integer(integer) => stores.extend(store(placed, integer, &out, &value)),
             Value::Register | Value::Index => stores.extend(merge(library, placed, &out, &value)),

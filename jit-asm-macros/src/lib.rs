@@ -22,14 +22,87 @@ mod x64;
 
 use proc_macro::TokenStream;
 
-/// Assembles a template: `x64! { mov rax, [rbp - 16]; cqo; idiv rcx }` is a constant
-/// `Template`, `x64!(sink => mov rax, {value}; jo {label})` emits into a sink.
+/// Assembles a template while Rust compiles.
+///
+/// `x64! { .. }` is a constant of type `jit_asm::Template`; `x64!(sink => ..)` emits into a
+/// `jit_asm::Sink`, such as a `Vec<u8>`.
+///
+/// ```
+/// use jit_asm::Template;
+/// use jit_asm_macros::x64;
+///
+/// const DIVIDE: Template = x64! { mov rax, [rbp - 16]; cqo; idiv rcx };
+/// assert_eq!(DIVIDE.bytes, b"\x48\x8b\x45\xf0\x48\x99\x48\xf7\xf9");
+///
+/// let mut code = vec![];
+/// let slot = -16;
+/// x64!(code => add rax, [rbp + {slot}]; again: dec rax; jnz again; ret);
+/// assert_eq!(code, b"\x48\x03\x85\xf0\xff\xff\xff\x48\xff\xc8\x75\xfb\xc3");
+/// ```
+///
+/// # Statements
+///
+/// Statements are separated by `;`. One is a mnemonic with operands between commas, in Intel's order; any
+/// number of labels (`name:`) may stand in front. A label belongs to its template: jumps to it are resolved
+/// here, short where they reach. A label that nothing names is allowed.
+///
+/// Operands are registers (`rax`, `eax`, `ax`, `al`, `ah`, `r8`, `r8d`, `r8w`, `r8b`, ..), integers (`10`,
+/// `-5`, `0xff`, `0b101`, `'a'`) without Rust's suffixes, labels, addresses, and holes. An address is
+/// `[base + index*scale + displacement]` in any order, `[rip + 5]`, or `[label]`; `byte`, `word`, `dword` or
+/// `qword` in front (also `qword ptr`) says its width where no register does. The width is never guessed.
+///
+/// # Holes
+///
+/// Everything in braces is a hole, and its content is Rust. The layout of a template follows from the types
+/// of its holes and never from their values.
+///
+/// | written | takes | fills |
+/// |---|---|---|
+/// | `add rax, {n}` | the widest immediate of the instruction: here `i32`; `i64` in `mov rax, {n}` | the immediate |
+/// | `add rax, {n: i8}` | that type; `u8` to `u64` where the instruction does not extend the sign | the immediate |
+/// | `mov rax, [rbp + {d}]` | `i32`; `{d: i8}` forces one byte | the displacement |
+/// | `add {r: r64}, 1`, `[{r: r64} + 8]` | a `Gpr` at 64, 32, 16 or 8 bits; 64 in an address | the register |
+/// | `[rax + {i: r64}*8]` | an `IndexGpr`, which cannot be rsp | the index |
+/// | `jmp {l}`, `call {f}`, `lea rax, [{l}]` | whatever the sink links (`LinkSink`) | the distance |
+/// | `add rax, {const SIZE * 8}` | an integer constant that fits, or it is a compile error | immediate or displacement |
+///
+/// A constant template has `const` holes only. In `x64!(sink => ..)` the contents are evaluated in the order
+/// of the code, each where it stands, and before the sink is borrowed.
+///
+/// # Errors
+///
+/// All mistakes of a template are reported at once, each under its own tokens.
 #[proc_macro]
 pub fn x64(input: TokenStream) -> TokenStream {
     x64::expand(input.into()).into()
 }
 
-/// Declares functions that emit templates: `pub fn div(lhs: i32, special: Label) = x64!< .. >;`.
+/// Declares functions that emit templates.
+///
+/// ```
+/// use jit_asm::Gpr;
+/// use jit_asm_macros::templates;
+///
+/// templates! {
+///     /// Loads a frame slot.
+///     pub fn load(into: Gpr, slot: i32) = x64!< mov {into: r64}, [rbp + {slot}] >;
+/// }
+///
+/// let mut code = vec![];
+/// load(&mut code, Gpr::R9, 64);
+/// assert_eq!(code, b"\x4c\x8b\x8d\x40\0\0\0");
+/// assert_eq!(load::TEMPLATE.lines[0].text, "mov {into: r64}, [rbp + {slot}]");
+/// ```
+///
+/// The body is a template as [`x64!`] takes it, between angle brackets; rustc accepts that spelling only
+/// inside another macro. Each entry becomes
+/// - a function with the sink as its first parameter: `fn load(sink: &mut impl Sink, into: Gpr, slot: i32)`.
+///   Its documentation ends with the listing of the code. Where a parameter is a jump target, the sink must be
+///   `LinkSink` of its type.
+/// - a type of the same name that carries `TEMPLATE`, the description with its bytes, holes and effects.
+///
+/// Visibility and attributes are kept. The type of a parameter is the type of its hole; every parameter is
+/// used by a hole.
 #[proc_macro]
 pub fn templates(input: TokenStream) -> TokenStream {
     templates::expand(input.into()).into()

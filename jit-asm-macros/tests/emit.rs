@@ -222,6 +222,27 @@ fn every_register_is_right_in_every_place() {
     }
 }
 
+#[test]
+fn expressions_run_once_and_in_the_order_of_the_text() {
+    let mut code = vec![];
+    let mut ran = vec![];
+    let mut say = |number: i32| {
+        ran.push(number);
+        number
+    };
+    x64!(code =>
+        imul {{ say(1); Gpr::Rbx }: r64}, 9;
+        add [{say(2)} + {{ say(3); Gpr::Rsp }: r64} + {{ say(4); Gpr::Rcx.index().unwrap() }: r64}*2], {{ say(5); Gpr::R8 }: r64};
+        mov dword [rbp + {say(6)}], {say(7)}
+    );
+    assert_eq!(ran, [1, 2, 3, 4, 5, 6, 7]);
+    check(&code, expect![[r#"
+        486bdb09  imul rbx, 9
+        4c01844c02000000  add [rsp+rcx*2+2], r8
+        c7850600000007000000  mov dword ptr [rbp+6], 7
+    "#]]);
+}
+
 const REGISTERS: [[&str; 4]; 16] = [
     ["rax", "eax", "ax", "al"],
     ["rcx", "ecx", "cx", "cl"],

@@ -24,7 +24,8 @@ pub mod __macros {
 /// Assembly, checked and encoded while Rust compiles.
 ///
 /// `x64! { .. }` is a constant [`Template`](jit_asm::Template); `x64!(sink => ..)` emits into a
-/// [`Sink`](jit_asm::Sink): a `Vec<u8>`, or an assembler when there are labels and functions to link.
+/// [`Sink`](jit_asm::Sink): a `Vec<u8>`, or an assembler when there are labels and functions to link. The
+/// grammar and the kinds of holes are described at [`jit_asm_macros::x64!`].
 ///
 /// ```
 /// use jit_runtime::{jit_asm::Template, x64};
@@ -41,7 +42,7 @@ macro_rules! x64 {
     ($($template:tt)*) => { $crate::__macros::x64! { @crate [$crate::jit_asm] $($template)* } };
 }
 
-/// Functions that emit templates, with names, types and documentation.
+/// Functions that emit templates, with names, types and documentation; see [`jit_asm_macros::templates!`].
 ///
 /// ```
 /// use jit_runtime::templates;

@@ -29,7 +29,7 @@ pub(super) fn hole(group: &Group) -> Result<Hole, Error> {
         ));
     }
     let content: TokenStream = content.iter().cloned().collect();
-    Ok(Hole { content, constant, ty, span: group.span() })
+    Ok(Hole { content, constant, ty, span: group.span(), ordinal: 0 })
 }
 
 /// Split at the last lone colon; `::` belongs to the expression.

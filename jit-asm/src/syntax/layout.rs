@@ -40,6 +40,9 @@ pub struct PlacedHole {
     pub value: Value,
     /// The expression.
     pub hole: Hole,
+    /// Its place in the text: the number of the instruction, of the operand, and of the hole in it.
+    /// Expressions run in this order. A register that an instruction has in two fields is placed twice.
+    pub order: (usize, usize, usize),
 }
 
 /// What fills a hole at emission.
@@ -85,6 +88,8 @@ struct Selected<'a> {
     encoded: Encoded,
     /// Offset in the template.
     at: usize,
+    /// Which of the instructions it is.
+    number: usize,
     /// The instruction before which the label it names stands, by number.
     target: Option<usize>,
 }
@@ -94,12 +99,12 @@ pub fn lay_out(stmts: &[Stmt]) -> Result<LaidOut, Vec<Error>> {
     let mut errors = Errors::new();
     let labels = Labels::of(stmts, &mut errors);
     let mut selected = vec![];
-    for stmt in stmts {
-        if let Stmt::Insn(insn) = stmt
-            && let Some(insn) = errors.keep(select_insn(insn, &labels))
-        {
-            selected.push(insn);
-        }
+    let insns = stmts.iter().filter_map(|stmt| match stmt {
+        Stmt::Insn(insn) => Some(insn),
+        Stmt::Label(_) => None,
+    });
+    for (number, insn) in insns.enumerate() {
+        selected.extend(errors.keep(select_insn(insn, number, &labels)));
     }
     let mut selected = errors.barrier(selected)?;
     reach(&mut selected);
@@ -161,7 +166,7 @@ impl<'a> Labels<'a> {
     }
 }
 
-fn select_insn<'a>(insn: &'a Insn, labels: &Labels) -> Result<Selected<'a>, Error> {
+fn select_insn<'a>(insn: &'a Insn, number: usize, labels: &Labels) -> Result<Selected<'a>, Error> {
     let mut target = None;
     for arg in &insn.args {
         if let Some(name) = &arg.label {
@@ -177,10 +182,18 @@ fn select_insn<'a>(insn: &'a Insn, labels: &Labels) -> Result<Selected<'a>, Erro
         let short: Vec<Operand> = operands.iter().map(shortened).collect();
         if let Ok(form) = select::select(&insn.mnemonic.text, &short) {
             operands = short;
-            return Ok(Selected { insn, encoded: encode(form, &operands), operands, form, at: 0, target });
+            return Ok(Selected {
+                insn,
+                encoded: encode(form, &operands),
+                operands,
+                form,
+                at: 0,
+                number,
+                target,
+            });
         }
     }
-    Ok(Selected { insn, encoded: encode(form, &operands), operands, form, at: 0, target })
+    Ok(Selected { insn, encoded: encode(form, &operands), operands, form, at: 0, number, target })
 }
 
 fn shortened(operand: &Operand) -> Operand {
@@ -311,20 +324,24 @@ impl Selected<'_> {
     /// Fill one field with what is known, or say what will fill it.
     fn place(&self, field: &EncodedField, places: &[usize], out: &mut LaidOut) -> Result<(), Error> {
         let arg = &self.insn.args[field.operand];
-        let at = (self.at + usize::from(field.at)) as u16;
         match field.kind {
-            FieldKind::Imm { width, sign_extended } => {
-                if let Some(hole) = arg.hole(Slot::Immediate) {
-                    place_integer(hole, at, width, sign_extended, false, out)?;
+            FieldKind::Imm { width, sign_extended } => match arg.hole(Slot::Immediate) {
+                Some(hole) => {
+                    self.place_integer(field, hole, HoleKind::Imm(bytes(width)), width, sign_extended, out)
                 }
-            }
-            FieldKind::Disp8 | FieldKind::Disp32 => {
-                let width = if field.kind == FieldKind::Disp8 { Width::B8 } else { Width::B32 };
-                if let Some(hole) = arg.hole(Slot::Displacement) {
-                    place_integer(hole, at, width, true, true, out)?;
+                None => Ok(()),
+            },
+            FieldKind::Disp8 | FieldKind::Disp32 => match arg.hole(Slot::Displacement) {
+                Some(hole) => {
+                    let width = if field.kind == FieldKind::Disp8 { Width::B8 } else { Width::B32 };
+                    self.place_integer(field, hole, HoleKind::Disp(bytes(width)), width, true, out)
                 }
+                None => Ok(()),
+            },
+            FieldKind::Rel8 | FieldKind::Rel32 { .. } => {
+                self.place_distance(field, arg, places, out);
+                Ok(())
             }
-            FieldKind::Rel8 | FieldKind::Rel32 { .. } => self.place_distance(field, arg, at, places, out),
             FieldKind::Reg { role, low_at, low_shift, rex_at, rex_bit } => {
                 let (slot, value) = match role {
                     RegRole::Base => (Slot::Base, Value::Register),
@@ -333,25 +350,60 @@ impl Selected<'_> {
                 };
                 if let Some(hole) = arg.hole(slot) {
                     let (reads, writes) = effects::of_hole_access(self.form, &self.operands, field.operand);
-                    let place = |byte: u8| (self.at + usize::from(byte)) as u16;
-                    let (low_at, rex_at) = (place(low_at), place(rex_at));
+                    let (low_at, rex_at) = (self.offset(low_at), self.offset(rex_at));
                     let kind = HoleKind::Reg(RegField { low_at, low_shift, rex_at, rex_bit, reads, writes });
-                    out.holes.push(PlacedHole { at: self.at as u16, kind, value, hole: hole.clone() });
+                    self.place_hole(field, hole, kind, value, out);
                 }
+                Ok(())
             }
+        }
+    }
+
+    /// Offset in the template of a byte of this instruction, which `write` has found to fit.
+    fn offset(&self, byte: u8) -> u16 {
+        (self.at + usize::from(byte)) as u16
+    }
+
+    fn place_hole(&self, field: &EncodedField, hole: &Hole, kind: HoleKind, value: Value, out: &mut LaidOut) {
+        let order = (self.number, field.operand, hole.ordinal);
+        out.holes.push(PlacedHole { at: self.offset(field.at), kind, value, hole: hole.clone(), order });
+    }
+
+    /// An integer hole: a constant that rustc patches, or a value of exactly one type.
+    fn place_integer(
+        &self,
+        field: &EncodedField,
+        hole: &Hole,
+        kind: HoleKind,
+        width: Width,
+        sign_extended: bool,
+        out: &mut LaidOut,
+    ) -> Result<(), Error> {
+        let unsigned = matches!(hole.ty, Some(HoleType::Integer { signed: false, .. }));
+        if unsigned && sign_extended {
+            let bits = 8 * bytes(width);
+            let message = format!("the sign of this {bits}-bit immediate is extended to the operand's width");
+            let signed = Hole { ty: Some(HoleType::Integer { width, signed: true }), ..hole.clone() };
+            return Err(Error::new(Extent::one(hole.span), message).help(format!("write `{signed}`")));
+        }
+        if hole.constant {
+            let at = self.offset(field.at);
+            out.constants.push(PlacedConstant { at, width, sign_extended, hole: hole.clone() });
+        } else {
+            let value = Value::Integer(Integer { width, signed: !unsigned });
+            self.place_hole(field, hole, kind, value, out);
         }
         Ok(())
     }
 
     /// A distance to a label of the template is bytes now; to anything else, a hole.
-    fn place_distance(&self, field: &EncodedField, arg: &Arg, at: u16, places: &[usize], out: &mut LaidOut) {
+    fn place_distance(&self, field: &EncodedField, arg: &Arg, places: &[usize], out: &mut LaidOut) {
         if let (Some(_), Some(distance)) = (&arg.label, self.distance(places)) {
             let width = if field.kind == FieldKind::Rel8 { 1 } else { 4 };
-            let at = usize::from(at);
+            let at = usize::from(self.offset(field.at));
             out.bytes[at..at + width].copy_from_slice(&distance.to_le_bytes()[..width]);
         } else if let (Some(hole), FieldKind::Rel32 { tail }) = (arg.hole(Slot::Target), field.kind) {
-            let kind = HoleKind::Rel32 { tail };
-            out.holes.push(PlacedHole { at, kind, value: Value::Target, hole: hole.clone() });
+            self.place_hole(field, hole, HoleKind::Rel32 { tail }, Value::Target, out);
         }
     }
 }
@@ -367,7 +419,7 @@ fn write(insns: &[Selected], labels: &Labels, errors: &mut Errors) -> LaidOut {
         lines: vec![],
         effects: Effects::NONE,
     };
-    for (number, insn) in insns.iter().enumerate() {
+    for insn in insns {
         if u16::try_from(insn.end()).is_err() {
             errors.add(Error::new(
                 insn.insn.extent,
@@ -377,7 +429,7 @@ fn write(insns: &[Selected], labels: &Labels, errors: &mut Errors) -> LaidOut {
         }
         let at = insn.at as u16;
         out.bytes.extend_from_slice(insn.encoded.bytes());
-        out.lines.push((at, labels.in_front_of(number) + &text(insn.insn, &insn.operands)));
+        out.lines.push((at, labels.in_front_of(insn.number) + &text(insn.insn, &insn.operands)));
         for field in insn.encoded.fields() {
             if let Err(error) = insn.place(field, &places, &mut out) {
                 errors.add(error);
@@ -394,32 +446,6 @@ fn write(insns: &[Selected], labels: &Labels, errors: &mut Errors) -> LaidOut {
     let summaries: Vec<InsnSummary> = insns.iter().map(Selected::summary).collect();
     out.effects = effects::of_sequence(&summaries);
     out
-}
-
-/// An integer hole: a constant that rustc patches, or a value of exactly one type.
-fn place_integer(
-    hole: &Hole,
-    at: u16,
-    width: Width,
-    sign_extended: bool,
-    displacement: bool,
-    out: &mut LaidOut,
-) -> Result<(), Error> {
-    let unsigned = matches!(hole.ty, Some(HoleType::Integer { signed: false, .. }));
-    if unsigned && sign_extended {
-        let message =
-            format!("the sign of this {}-bit immediate is extended to the operand's width", 8 * bytes(width));
-        let signed = Hole { ty: Some(HoleType::Integer { width, signed: true }), ..hole.clone() };
-        return Err(Error::new(Extent::one(hole.span), message).help(format!("write `{signed}`")));
-    }
-    if hole.constant {
-        out.constants.push(PlacedConstant { at, width, sign_extended, hole: hole.clone() });
-        return Ok(());
-    }
-    let kind = if displacement { HoleKind::Disp(bytes(width)) } else { HoleKind::Imm(bytes(width)) };
-    let value = Value::Integer(Integer { width, signed: !unsigned });
-    out.holes.push(PlacedHole { at, kind, value, hole: hole.clone() });
-    Ok(())
 }
 
 /// The width of a field in bytes.

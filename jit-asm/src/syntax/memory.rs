@@ -26,6 +26,17 @@ enum Term {
     Label(Name),
 }
 
+impl Term {
+    fn hole(&mut self) -> Option<&mut Hole> {
+        match self {
+            Term::Register { register: Register::Hole(hole), .. }
+            | Term::Displacement(hole)
+            | Term::Target(hole) => Some(hole),
+            _ => None,
+        }
+    }
+}
+
 /// An address as its terms are added.
 #[derive(Default)]
 struct Address {
@@ -44,9 +55,14 @@ pub(super) fn memory(width: Option<Width>, tokens: Vec<TokenTree>, extent: Exten
     let mut rest = &tokens[..];
     let mut address = Address::default();
     let mut first = true;
+    let mut ordinal = 0;
     while !rest.is_empty() {
         let (negative, after) = sign(rest, first, extent)?;
-        let (term, after) = term(after, first && after.len() == 1, extent)?;
+        let (mut term, after) = term(after, first && after.len() == 1, extent)?;
+        if let Some(hole) = term.hole() {
+            hole.ordinal = ordinal;
+            ordinal += 1;
+        }
         if negative && !matches!(term, Term::Number(_)) {
             return Err(negated(&term, Extent::of(&rest[..rest.len() - after.len()], rest[0].span())));
         }

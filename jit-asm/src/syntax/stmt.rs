@@ -91,6 +91,8 @@ pub struct Hole {
     pub ty: Option<HoleType>,
     /// The braces and all between them.
     pub span: Span,
+    /// How many holes stand before it in its operand.
+    pub ordinal: usize,
 }
 
 /// What may stand behind the colon of a hole.
