@@ -19,11 +19,13 @@
 //! | [`error`] | what a program can end with |
 //! | [`profile`] | what was seen while it ran |
 //! | [`interpreter`] | tier 0, the meaning of the bytecode |
+//! | [`abi`] | what native code and the runtime agree on |
 //! | [`baseline`] | tier 1, one walk from bytecode to machine code |
 //! | [`mixed`] | the VM: functions of every tier that call each other |
 //!
 //! The feature `testing` adds a generator of random programs and the dumb checkers.
 
+pub mod abi;
 pub mod baseline;
 pub mod build;
 pub mod error;

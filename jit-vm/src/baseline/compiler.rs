@@ -79,6 +79,7 @@ impl Compiler {
 
     fn publish(&mut self, mut maps: FrameMaps, heap: &CodeHeap) -> Result<Compiled, CompileError> {
         let sealed = std::mem::take(&mut self.emit.asm).seal()?;
+        debug_assert_eq!(frame::check(sealed.bytes()), [], "the unwinder relies on the frame convention");
         for &(entry, behind) in &self.exits {
             let offset = sealed.offset_of(behind).expect("an exit's label is bound where it is made");
             maps.place(entry, offset.0);

@@ -16,7 +16,8 @@
 //!
 //! **Invariants.**
 //! - rbx is the address of slot 0 of the frame; the callee's frame starts at its arguments, in place.
-//! - Every local is in its slot at every instruction. Some are mirrored in registers, see [`pinning`].
+//! - Every local is in its slot at every instruction. Some are mirrored in registers as well
+//!   (`pinning.rs`).
 //! - Code never stores to a slot beyond its frame, whose end the prologue has compared with the limit.
 //! - At an exit nothing of the current instruction has happened.
 //!

@@ -1,16 +1,16 @@
 //! The machine code of the baseline compiler: every instruction it can emit stands here.
 //!
-//! rbx is the address of the frame's slot 0, r14 that of the [`Context`]; r11 is scratch. A slot is given by the byte offsets of its tag and its payload
+//! For rbx and r14 see [`crate::abi`]; r11 is scratch. A slot is given by the byte offsets of its tag and its payload
 //! from rbx. Boolean payloads are 0 or 1 in all 64 bits.
 
-use crate::mixed::Context;
+use crate::abi::Header;
 use jit_runtime::stitch::{Function, Label};
 use jit_runtime::{Gpr, templates};
 
 templates! {
     /// Leaves to `overflow` unless `bytes` of slots are left above rbx.
     pub(super) fn check_stack(bytes: i32, overflow: Label) = x64!<
-        lea rax, [rbx + {bytes}]; cmp rax, [r14 + {const Context::LIMIT}]; ja {overflow}
+        lea rax, [rbx + {bytes}]; cmp rax, [r14 + {const Header::LIMIT}]; ja {overflow}
     >;
     /// Reports that function `number` found no room, in the cold section of its prologue.
     pub(super) fn no_room(number: i32, report: Function) = x64!< mov eax, {number}; jmp {report} >;
@@ -48,7 +48,7 @@ templates! {
     /// Leaves unless the tag in a register is `tag`.
     pub(super) fn guard_reg(r: Gpr, tag: i8, exit: Label) = x64!< cmp {r: r64}, {tag: i8}; jne {exit} >;
     /// Leaves at every n-th guard, whatever it would have found.
-    pub(super) fn stress(exit: Label) = x64!< dec qword [r14 + {const Context::STRESS}]; jz {exit} >;
+    pub(super) fn stress(exit: Label) = x64!< dec qword [r14 + {const Header::STRESS}]; jz {exit} >;
 
     pub(super) fn add_rr(l: Gpr, r: Gpr) = x64!< add {l: r64}, {r: r64} >;
     pub(super) fn add_ri(l: Gpr, i: i32) = x64!< add {l: r64}, {i: i32} >;
@@ -108,7 +108,7 @@ templates! {
     >;
 
     /// `tag` becomes 0 if the value is `false`, and something else otherwise.
-    pub(super) fn is_false(tag: Gpr, payload: Gpr) = x64!< xor {tag: r64}, {const Context::BOOL}; or {tag: r64}, {payload: r64} >;
+    pub(super) fn is_false(tag: Gpr, payload: Gpr) = x64!< xor {tag: r64}, {const Header::BOOL}; or {tag: r64}, {payload: r64} >;
     /// `l_tag` becomes 0 if the two values are equal, and something else otherwise.
     pub(super) fn difference(l_tag: Gpr, l: Gpr, r_tag: Gpr, r: Gpr) = x64!<
         xor {l_tag: r64}, {r_tag: r64}; xor {l: r64}, {r: r64}; or {l_tag: r64}, {l: r64}
@@ -137,7 +137,7 @@ templates! {
     pub(super) fn setae(r: Gpr) = x64!< setae {r: r8}; movzx {r: r32}, {r: r8} >;
 
     /// Calls the function whose entry is `entry` bytes into the table, with a frame `up` bytes higher.
-    pub(super) fn call(up: i32, entry: i32) = x64!< add rbx, {up: i32}; mov rax, [r14 + {const Context::TABLE}]; call [rax + {entry}]; sub rbx, {up: i32} >;
+    pub(super) fn call(up: i32, entry: i32) = x64!< add rbx, {up: i32}; mov rax, [r14 + {const Header::TABLE}]; call [rax + {entry}]; sub rbx, {up: i32} >;
     /// rax and rdx change places.
     pub(super) fn exchange_results() = x64!< xchg rax, rdx >;
 

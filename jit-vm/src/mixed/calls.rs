@@ -99,9 +99,9 @@ impl Runner {
         // A native frame is sixteen bytes of the thread's stack and at least one slot, which is as much, of
         // the VM's: so one bound serves both.
         let limit = state.stack.address(state.stack.len()).min(base.saturating_add(room)) as u64;
-        let outer = context.machine.stack_limit().swap(limit, Ordering::Relaxed);
+        let outer = context.header.machine.stack_limit().swap(limit, Ordering::Relaxed);
         let gate = Rc::clone(&state.gate);
-        let machine = &raw mut context.machine;
+        let machine = &raw mut context.header.machine;
         // SAFETY: the context, which begins with the machine, is valid, and no borrow of it is alive: the
         // last one ended with `machine`, which is raw. The machine's segments are this thread's, since a VM
         // does not leave its thread. `entry` is that of published code of the heap that `gate` was made for:
@@ -110,7 +110,7 @@ impl Runner {
         // entered next is in the table.
         let result = unsafe { gate.enter(machine, entry, base as u64) };
         let context = self.context();
-        context.machine.stack_limit().store(outer, Ordering::Relaxed);
+        context.header.machine.stack_limit().store(outer, Ordering::Relaxed);
         match result {
             Ok((payload, tag)) => Ok(Value::from_native(tag, payload)),
             Err(_) => Err(context.state.error.take().expect("a cut leaves its error in the context")),
@@ -138,7 +138,7 @@ impl Runner {
         }
         // SAFETY: this runner is the active one, so native code of this context runs nowhere but in frames
         // below that called Rust through the gate's stubs; they do not move while we look.
-        let frames = unsafe { context.machine.frames() };
+        let frames = unsafe { context.header.machine.frames() };
         let returns: Vec<usize> = frames.map(|frame| frame.return_address).collect();
         context.state.sweep(returns.into_iter());
     }
@@ -153,7 +153,7 @@ impl Runner {
         let context = self.context();
         match result {
             Ok(value) => {
-                context.result_tag = value.tag();
+                context.header.result_tag = value.tag();
                 Checked::value(value.payload())
             }
             Err(error) => {
@@ -218,9 +218,9 @@ pub(super) extern "C-unwind" fn leave_native(context: *mut Context, captured: *c
     // SAFETY: the stub of `deopt::capture` called and gave the pointer.
     let captured = unsafe { Captured::read(captured) };
     let context = runner.context();
-    let forced = context.state.options.stress != 0 && context.stress == 0;
+    let forced = context.state.options.stress != 0 && context.header.stress == 0;
     if forced {
-        context.stress = context.state.options.stress;
+        context.header.stress = context.state.options.stress;
     }
     let state = &mut context.state;
     let program = Arc::clone(&state.program);

@@ -3,11 +3,11 @@
 use super::stack::ValueStack;
 use super::stubs::Stubs;
 use super::{Options, Stats};
+use crate::abi::Header;
 use crate::baseline::Compiler;
 use crate::error::VmError;
 use crate::op::FuncId;
 use crate::profile::Profile;
-use crate::value::Kind;
 use crate::verify::Program;
 use core::mem::offset_of;
 use jit_runtime::deopt::FrameMaps;
@@ -15,38 +15,19 @@ use jit_runtime::memory::CodeHeap;
 use jit_runtime::stitch::Code;
 use jit_runtime::tier::policy::History;
 use jit_runtime::tier::{CodeMap, EntryTable};
-use jit_runtime::transition::{Gate, Machine, NativeStack};
+use jit_runtime::transition::{Gate, NativeStack};
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// The context of a VM: r14 holds its address while native code runs.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Context {
-    pub(super) machine: Machine,
-    /// The address of the entry table.
-    pub(super) table: usize,
-    /// Guards until the next one that leaves although it holds; 0 if none ever does.
-    pub(super) stress: u64,
-    /// The tag of a result that comes from Rust; its payload is in rax.
-    pub(super) result_tag: u64,
+pub(super) struct Context {
+    pub(super) header: Header,
     pub(super) state: State,
 }
 
-const _: () = assert!(offset_of!(Context, machine) == 0, "r14 is the address of the machine too");
-
-impl Context {
-    /// Where the bound of the VM's stack is, from r14: an address that no frame may reach beyond.
-    pub const LIMIT: i32 = Machine::STACK_LIMIT;
-    /// Where the address of the entry table is, from r14.
-    pub const TABLE: i32 = offset_of!(Context, table) as i32;
-    /// Where the counter of deopt stress is, from r14.
-    pub const STRESS: i32 = offset_of!(Context, stress) as i32;
-    /// Where Rust leaves the tag of a result, from r14.
-    pub const RESULT_TAG: i32 = offset_of!(Context, result_tag) as i32;
-    /// The tag of booleans.
-    pub const BOOL: i32 = Kind::Bool.tag() as i32;
-}
+const _: () = assert!(offset_of!(Context, header) == 0, "r14 is the address of the header");
 
 /// The part of the context that only Rust looks at.
 #[derive(Debug)]

@@ -32,9 +32,9 @@ mod stack;
 mod stubs;
 mod tiering;
 
-pub use context::Context;
 pub use stack::NoStack;
 
+use crate::abi::Header;
 use crate::baseline::{CompileError, Compiler};
 use crate::error::VmError;
 use crate::interpreter::place_arguments;
@@ -43,7 +43,7 @@ use crate::profile::Profile;
 use crate::value::Value;
 use crate::verify::Program;
 use calls::Owned;
-use context::{FunctionState, State};
+use context::{Context, FunctionState, State};
 use core::fmt;
 use jit_runtime::memory::{CodeHeap, MemoryError};
 use jit_runtime::stitch::StitchError;
@@ -203,9 +203,8 @@ impl Vm {
             entries,
         };
         let table = state.entries.address();
-        let machine = Machine::new(0);
-        let context = Context { machine, table, stress: options.stress, result_tag: 0, state };
-        let mut vm = Vm { context: Owned::new(context) };
+        let header = Header { machine: Machine::new(0), table, stress: options.stress, result_tag: 0 };
+        let mut vm = Vm { context: Owned::new(Context { header, state }) };
         if options.thresholds.calls == 0 {
             vm.compile_all().map_err(SetupError::Compile)?;
         }

@@ -2,11 +2,12 @@
 
 use super::calls;
 use super::context::Context;
+use crate::abi::Header;
 use crate::baseline::Wiring;
 use jit_runtime::deopt;
 use jit_runtime::frame;
 use jit_runtime::memory::CodeHeap;
-use jit_runtime::stitch::{Assembler, Code, Function, Label, StitchError};
+use jit_runtime::stitch::{Assembler, Code, Function, Label, Sealed, StitchError};
 use jit_runtime::templates;
 use jit_runtime::transition::Gate;
 
@@ -14,9 +15,9 @@ templates! {
     /// The rest of the entry of an interpreted function. Every entry is a body of its own, 16 bytes long.
     fn interpret(function: i32, common: Label) = x64!< mov esi, {function}; jmp {common}; int3; int3 >;
     /// What the entries of interpreted functions share: the call, and both halves of the result.
-    fn call_interpreter(call: Function) = x64!< mov rdx, rbx; call {call}; mov rdx, [r14 + {const Context::RESULT_TAG}] >;
+    fn call_interpreter(call: Function) = x64!< mov rdx, rbx; call {call}; mov rdx, [r14 + {const Header::RESULT_TAG}] >;
     /// The tag of a result that comes from Rust.
-    fn result_tag() = x64!< mov rdx, [r14 + {const Context::RESULT_TAG}] >;
+    fn result_tag() = x64!< mov rdx, [r14 + {const Header::RESULT_TAG}] >;
     /// Raises a stack overflow in the function whose number is in eax.
     fn raise_overflow(raise: Function) = x64!< mov esi, eax; call {raise}; ud2 >;
 }
@@ -46,9 +47,9 @@ impl Stubs {
         let leave = gate.rust_call(heap, calls::leave_native as Leave)?;
         let raise = gate.rust_call(heap, calls::raise_overflow as Raise)?;
         Ok(Stubs {
-            interpret: interpret_stubs(functions, Function(call.address()))?.publish(heap)?,
-            deopt: deopt_stub(Function(leave.address()))?.publish(heap)?,
-            overflow: overflow_stub(Function(raise.address()))?.publish(heap)?,
+            interpret: publish(interpret_stubs(functions, Function(call.address()))?, heap)?,
+            deopt: publish(deopt_stub(Function(leave.address()))?, heap)?,
+            overflow: publish(overflow_stub(Function(raise.address()))?, heap)?,
             _rust: [call, leave, raise],
         })
     }
@@ -63,9 +64,14 @@ impl Stubs {
     }
 }
 
-type Sealed = Result<jit_runtime::stitch::Sealed, StitchError>;
+type Stub = Result<Sealed, StitchError>;
 
-fn interpret_stubs(functions: usize, call: Function) -> Sealed {
+fn publish(stub: Sealed, heap: &CodeHeap) -> Result<Code, StitchError> {
+    debug_assert_eq!(frame::check(stub.bytes()), [], "the unwinder relies on the frame convention");
+    stub.publish(heap)
+}
+
+fn interpret_stubs(functions: usize, call: Function) -> Stub {
     let mut asm = Assembler::new();
     let common = asm.label();
     for n in 0..functions {
@@ -79,7 +85,7 @@ fn interpret_stubs(functions: usize, call: Function) -> Sealed {
     asm.seal()
 }
 
-fn deopt_stub(leave: Function) -> Sealed {
+fn deopt_stub(leave: Function) -> Stub {
     let mut asm = Assembler::new();
     deopt::capture(&mut asm, leave);
     result_tag(&mut asm);
@@ -87,7 +93,7 @@ fn deopt_stub(leave: Function) -> Sealed {
     asm.seal()
 }
 
-fn overflow_stub(raise: Function) -> Sealed {
+fn overflow_stub(raise: Function) -> Stub {
     let mut asm = Assembler::new();
     raise_overflow(&mut asm, raise);
     asm.seal()
