@@ -236,11 +236,14 @@ fn expressions_run_once_and_in_the_order_of_the_text() {
         mov dword [rbp + {say(6)}], {say(7)}
     );
     assert_eq!(ran, [1, 2, 3, 4, 5, 6, 7]);
-    check(&code, expect![[r#"
+    check(
+        &code,
+        expect![[r#"
         486bdb09  imul rbx, 9
         4c01844c02000000  add [rsp+rcx*2+2], r8
         c7850600000007000000  mov dword ptr [rbp+6], 7
-    "#]]);
+    "#]],
+    );
 }
 
 const REGISTERS: [[&str; 4]; 16] = [
