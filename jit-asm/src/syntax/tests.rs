@@ -122,7 +122,7 @@ fn labels_stand_anywhere() {
             help: a label names one place; choose another name
             this template has no label `b`
             help: a Rust value is written `{b}`, a Rust constant `{const b}`
-            a jump target does not fit here: wants imm8, imm16, imm32, imm64, r8, r16, r32, r64, r/m8, r/m16, r/m32 or r/m64
+            a jump target does not fit here: wants a register or memory of 64 bits, or an immediate of 32 or 64 bits
             help: `a` is a label; its address is `lea rax, [a]`
         "#]],
     );

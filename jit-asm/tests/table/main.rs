@@ -9,10 +9,12 @@
 //! instruction info ([`bytes`]). The nets are measured: [`slips`] plants every one-character slip in every
 //! row. What the table says in all is a text to review ([`golden`]).
 
+mod assemblers;
 mod bytes;
 mod facts;
 mod golden;
 mod holes;
 mod iced;
+mod mismatches;
 mod samples;
 mod slips;

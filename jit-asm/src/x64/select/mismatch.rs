@@ -37,7 +37,7 @@ pub enum Mismatch {
         index: usize,
         /// What it is, in words.
         is: String,
-        /// What would fit, in the manual's words.
+        /// What would fit, in words.
         fits: Vec<String>,
     },
     /// Two operands that must have one width have two.
@@ -69,8 +69,9 @@ pub enum Mismatch {
         value: i128,
         /// The least and the greatest that fit.
         range: (i128, i128),
-        /// What the widest field for it is, in the manual's words.
-        widest: String,
+        /// The width the field is sign-extended to, if it is: a value may then be too wide for the field
+        /// though not for the instruction.
+        extended: Option<Width>,
     },
     /// A hole of a width for which the instruction has no immediate field.
     HoleWidth {
@@ -181,12 +182,15 @@ impl Mismatch {
                 format!("wants {} operands", or(&takes))
             }
             Mismatch::AmbiguousWidth { widths, .. } => format!("could be {}", or(&words(widths))),
-            Mismatch::Operand { fits, .. } => format!("wants {}", or(fits)),
+            Mismatch::Operand { fits, .. } => format!("wants {}", fits.join(", or ")),
             Mismatch::WidthsDiffer { a, b } => format!("{} bits here, {} there", b.1.bits(), a.1.bits()),
             Mismatch::TwoMemoryOperands { .. } => "the second in memory".to_owned(),
             Mismatch::HighByteWithRex { .. } => "not beside a REX prefix".to_owned(),
             Mismatch::ImmediateOutOfRange { range, .. } => format!("wants {} to {}", range.0, range.1),
-            Mismatch::HoleWidth { widths, .. } => format!("could be {}", or(&integers(widths))),
+            Mismatch::HoleWidth { widths, .. } => {
+                let integers: Vec<String> = widths.iter().map(|w| format!("i{}", w.bits())).collect();
+                format!("could be {}", or(&integers))
+            }
             Mismatch::Address { .. } => "cannot be encoded".to_owned(),
         }
     }
@@ -211,6 +215,9 @@ impl Mismatch {
                     .to_owned(),
             ),
             Mismatch::TwoMemoryOperands { .. } => Some("load one of them into a register first".to_owned()),
+            Mismatch::HighByteWithRex { operand: Operand::RegHole(_), .. } => {
+                Some("a register hole comes with a REX prefix; `r8` chooses among al .. r15b".to_owned())
+            }
             Mismatch::HighByteWithRex { beside, .. } => Some(match beside {
                 Some(beside) => format!(
                     "operand {} wants a REX prefix, with which the number of ah, ch, dh, bh means spl, bpl, sil, dil",
@@ -220,11 +227,12 @@ impl Mismatch {
                          dil"
                     .to_owned(),
             }),
-            Mismatch::ImmediateOutOfRange { widest, .. } => {
-                Some(format!("the widest immediate here is {widest}; `mov` to a 64-bit register takes any value"))
+            Mismatch::ImmediateOutOfRange { extended, .. } => {
+                let bits = (*extended)?.bits();
+                Some(format!("the immediate is sign-extended to {bits} bits; `mov` loads any value into a register"))
             }
             Mismatch::HoleWidth { widths, .. } => {
-                Some(format!("write {} behind the hole's name", or(&integers(widths))))
+                Some(format!("write `: i{}` behind the hole's name", widths.last()?.bits()))
             }
             Mismatch::Address { fault, .. } => Some(
                 match fault {
@@ -262,10 +270,6 @@ fn or(words: &[String]) -> String {
 
 fn words(widths: &[Width]) -> Vec<String> {
     widths.iter().map(ToString::to_string).collect()
-}
-
-fn integers(widths: &[Width]) -> Vec<String> {
-    widths.iter().map(|w| format!("`: i{}`", w.bits())).collect()
 }
 
 /// An operand in words.
@@ -307,7 +311,7 @@ pub(super) fn explain(forms: &[&Form], operands: &[Operand]) -> Mismatch {
     }
     for (index, given) in operands.iter().enumerate() {
         if !forms.iter().any(|f| takes_at(f, index, given)) {
-            return misfit(index, given, forms);
+            return misfit(index, operands, forms);
         }
     }
     let in_memory = |o: &Operand| matches!(o, Operand::Mem(_));
@@ -333,28 +337,59 @@ pub(super) fn explain(forms: &[&Form], operands: &[Operand]) -> Mismatch {
         let following: Vec<&Form> =
             candidates.iter().copied().filter(|f| takes_at(f, index, given)).collect();
         if following.is_empty() {
-            return misfit(index, given, &candidates);
+            return misfit(index, operands, &candidates);
         }
         candidates = following;
     }
     // All follow one another in some form: only `select`'s special cases are left, which have another form.
-    misfit(0, &operands[0], forms)
+    misfit(0, operands, forms)
 }
 
-fn misfit(index: usize, given: &Operand, forms: &[&Form]) -> Mismatch {
+/// The operand at `index` is the misfit; what fits are the forms that take all the others, if there are any.
+fn misfit(index: usize, operands: &[Operand], forms: &[&Form]) -> Mismatch {
+    let others = |f: &&Form| (0..operands.len()).all(|i| i == index || takes_at(f, i, &operands[i]));
+    let near: Vec<&Form> = forms.iter().copied().filter(others).collect();
+    let near = if near.is_empty() { forms } else { &near[..] };
+    let wanted: Vec<&FormOperand> = near.iter().filter_map(|f| f.explicit().nth(index)).collect();
+    Mismatch::Operand { index, is: describe(&operands[index]), fits: in_words(&wanted) }
+}
+
+/// What may stand at an operand, in words, each thing once.
+fn in_words(wanted: &[&FormOperand]) -> Vec<String> {
+    let widths = |is: fn(Kind) -> bool| {
+        let mut widths: Vec<Width> = wanted.iter().filter(|w| is(w.kind)).filter_map(|w| w.width).collect();
+        widths.sort_unstable();
+        widths.dedup();
+        widths
+    };
+    let registers = widths(|kind| matches!(kind, Kind::Reg | Kind::RegMem));
+    let memory = widths(|kind| kind == Kind::RegMem);
+    let immediates = widths(|kind| matches!(kind, Kind::Imm(_)));
+    let of = |what: &str, widths: &[Width]| {
+        let bits: Vec<String> = widths.iter().map(|w| w.bits().to_string()).collect();
+        (!widths.is_empty()).then(|| format!("{what} of {} bits", or(&bits)))
+    };
     let mut fits: Vec<String> = vec![];
-    for wanted in forms.iter().filter_map(|f| f.explicit().nth(index)) {
-        let word = match wanted.kind {
+    if registers == memory {
+        fits.extend(of("a register or memory", &registers));
+    } else {
+        fits.extend(of("a register", &registers));
+        fits.extend(of("memory", &memory));
+    }
+    for operand in wanted {
+        let word = match operand.kind {
             Kind::Mem => "memory".to_owned(),
             Kind::Rel => "a label or function".to_owned(),
-            Kind::Imm(_) => format!("imm{}", wanted.width.map_or(0, Width::bits)),
-            _ => wanted.to_string(),
+            Kind::Fixed(_) if !operand.width.is_some_and(|w| registers.contains(&w)) => operand.to_string(),
+            Kind::One if immediates.is_empty() => operand.to_string(),
+            _ => continue,
         };
         if !fits.contains(&word) {
             fits.push(word);
         }
     }
-    Mismatch::Operand { index, is: describe(given), fits }
+    fits.extend(of("an immediate", &immediates));
+    fits
 }
 
 /// The immediate that is the only thing some form minds.
@@ -371,7 +406,8 @@ fn immediate_at_fault(forms: &[&Form], operands: &[Operand]) -> Option<Mismatch>
     match given {
         Imm::Literal(value) => {
             let range = *imm_ranges(form, widest).first()?;
-            Some(Mismatch::ImmediateOutOfRange { index, value, range, widest: widest.to_string() })
+            let extended = form.use_width(widest).filter(|_| widest.kind == Kind::Imm(Extension::Sign));
+            Some(Mismatch::ImmediateOutOfRange { index, value, range, extended })
         }
         Imm::Hole(width) => {
             let offered = willing
