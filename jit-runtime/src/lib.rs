@@ -1,4 +1,29 @@
-//! The runtime of a template JIT.
+//! The runtime of a template JIT: what a VM in Rust needs around its machine code.
+//!
+//! **Problem.** A template gives bytes. Between bytes and a VM that runs at native speed stand memory that
+//! may be executed, jumps whose targets come later, a stack that panics can pass, registers that somebody
+//! has to give out, and a way back to the interpreter when a guess was wrong.
+//!
+//! **Idea.** Each of these is a module that knows templates and the machine, but no bytecode and no kind of
+//! value; a client puts them together. Write templates with [`x64!`] and [`templates!`], then:
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`memory`] | executable memory that is never writable, its reuse and its patching |
+//! | [`stitch`] | an assembler: labels, hot and cold sections, veneers; code as a typestate |
+//! | [`frame`] | the frame convention, under which one record unwinds all code |
+//! | [`transition`] | Rust to native code and back, errors and panics across, bounds of the stack |
+//! | [`registers`] | the operand-stack cache: the top of a stack machine's stack in registers |
+//! | [`deopt`] | frame maps, and exits that hand the state of the machine over |
+//! | [`tier`] | when to compile, where calls go, when old code is freed |
+//! | [`observe`] | listings of finished code |
+//!
+//! `jit-vm` is the client that shows all of it together.
+//!
+//! **Invariants.** Who may name whom is a table in `ARCHITECTURE.md`, and tested. `unsafe` lives in `memory`,
+//! `transition` and `deopt`, one operation a block. No machine-code byte is written by hand.
+//!
+//! **Cost.** Each module says its own.
 
 pub mod deopt;
 pub mod frame;
@@ -61,3 +86,8 @@ macro_rules! x64 {
 macro_rules! templates {
     ($($entries:tt)*) => { $crate::__macros::templates! { @crate [$crate::jit_asm] $($entries)* } };
 }
+
+/// The Rust code of the README compiles, and what can run runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ReadmeExamples;
