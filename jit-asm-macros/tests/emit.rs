@@ -359,6 +359,8 @@ templates! {
 
     pub(crate) fn nothing() = x64!< >;
 
+    fn pair(slot: i32) = x64!< mov rax, [rbp + {slot * 8}]; mov rcx, [rbp + {slot * 8 + 8}] >;
+
     #[cfg(any())]
     pub fn elsewhere(code: NoSuchType) = x64!< mov eax, {code} >;
 
@@ -391,11 +393,14 @@ fn a_named_template_is_a_function_and_a_description() {
     let mut code = vec![];
     gather(&mut code, Gpr::R9, Gpr::Rsp, Gpr::R12.index().unwrap());
     nothing(&mut code);
+    pair(&mut code, -3);
     check(
         &code,
         expect![[r#"
-        4e8b8ce418000000  mov r9, [rsp+r12*8+0x18]
-    "#]],
+            4e8b8ce418000000  mov r9, [rsp+r12*8+0x18]
+            488b85e8ffffff  mov rax, [rbp-0x18]
+            488b8df0ffffff  mov rcx, [rbp-0x10]
+        "#]],
     );
     let access: Vec<(bool, bool)> = gather::TEMPLATE
         .holes

@@ -21,6 +21,8 @@ fn main() {
         mov rax, [rbx * rcx];
         mov rax, [rbx][rcx];
         mov rax, fs:[0];
+        mov rax, [rel table];
+        mov rax, [rbx + 2*4];
         mov rax, byte;
         mov rax, xmmword [rbx];
         mov rax, qword rbx

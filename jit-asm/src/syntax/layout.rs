@@ -219,6 +219,10 @@ fn no_form(insn: &Insn, mismatch: &Mismatch) -> Error {
     };
     let help = match mismatch {
         Mismatch::AmbiguousWidth { index, widths } => with_width(insn, *index, widths),
+        Mismatch::UnknownMnemonic { .. } if insn.args.is_empty() => {
+            let sink = format!("if it is the sink, write `x64!({} => ..)`", insn.mnemonic.text);
+            Some(mismatch.note().map_or(sink.clone(), |note| format!("{note} {sink}")))
+        }
         Mismatch::Operand { .. } => arg.and_then(|arg| meant_instead(insn, arg)),
         _ => None,
     };

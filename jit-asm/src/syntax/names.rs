@@ -76,6 +76,7 @@ pub(super) fn reserved(name: &str) -> Option<&'static str> {
             "memory operands are `byte`, `word`, `dword` or `qword` in this version"
         }
         "short" | "near" | "far" => "the distance of a jump is chosen for you: write the label alone",
+        "rel" | "abs" => "the address of a label is relative to rip by itself: `[label]`",
         "offset" => "the address of a label is `lea rax, [label]`",
         "ptr" => "a width stands before `ptr`: `qword ptr [..]`, or `qword [..]`",
         _ => return None,

@@ -3,6 +3,7 @@
 
 use super::{Arg, Error, LaidOut, Slot, Stmt, lay_out, parse};
 use crate::reg::Gpr;
+use crate::template::StackMove;
 use crate::x64::listing::{self, Part};
 use crate::x64::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Width};
 use crate::x64::select;
@@ -68,7 +69,7 @@ fn holes_are_found_where_they_are() {
 #[test]
 fn literals_have_every_spelling() {
     check(
-        "mov eax, 0x_ff; mov eax, 0b101; mov eax, 0o17; mov eax, 1_000; mov eax, -5; mov al, 'a'; mov al, b'\\n'; mov al, '\\x7f'; mov rax, 0xffff_ffff_ffff_ffff",
+        "mov eax, 0x_ff; mov eax, 0b101; mov eax, 0o17; mov eax, 1_000; mov eax, -5; mov al, 'a'; mov al, b'\\n'; mov al, '\\x7f'; mov al, '\\t'; mov al, '\\''; mov ax, '\\u{20_ac}'; mov rax, 0xffff_ffff_ffff_ffff",
         expect![[r#"
              0 b8ff000000     mov eax, 255
              5 b805000000     mov eax, 5
@@ -78,7 +79,10 @@ fn literals_have_every_spelling() {
             25 b061           mov al, 97
             27 b00a           mov al, 10
             29 b07f           mov al, 127
-            31 48c7c0ffffffff mov rax, 0xffffffffffffffff
+            31 b009           mov al, 9
+            33 b027           mov al, 39
+            35 66b8ac20       mov ax, 0x20ac
+            39 48c7c0ffffffff mov rax, 0xffffffffffffffff
         "#]],
     );
 }
@@ -86,7 +90,7 @@ fn literals_have_every_spelling() {
 #[test]
 fn addresses_are_sums_in_any_order() {
     check(
-        "mov rax, [8 + rbx]; mov rax, [4*rcx + rbx - 8 + 2]; mov rax, [rcx*8]; mov rax, [rbx + rsp]; mov rax, qword ptr [rip - 5]; mov rax, [0x1000]; lea rax, [- 5 + rdi]; mov al, byte [{b: r64}]; nop word [rax + rax*1 + 0]",
+        "mov rax, [8 + rbx]; mov rax, [4*rcx + rbx - 8 + 2]; mov rax, [rcx*8]; mov rax, [rbx + rsp]; mov rax, qword ptr [rip - 5]; mov rax, [0x1000]; lea rax, [- 5 + rdi]; lea rax, [rdi - - 5]; lea rax, [rdi + - 6]; mov al, byte [{b: r64}]; nop word [rax + rax*1 + 0]",
         expect![[r#"
              0 488b4308       mov rax, [rbx + 8]
              4 488b448bfa     mov rax, [rbx + rcx*4 - 6]
@@ -95,9 +99,11 @@ fn addresses_are_sums_in_any_order() {
             21 488b05fbffffff mov rax, qword [rip - 5]
             28 488b042500100000 mov rax, [4096]
             36 488d47fb       lea rax, [rdi - 5]
-            40 408a442000     mov al, byte [{b: r64}]
-            45 660f1f0400     nop word [rax + rax]
-            hole {b: r64} at 40: Reg(RegField { low_at: 43, low_shift: 0, rex_at: 40, rex_bit: 0, reads: true, writes: false }), Register
+            40 488d4705       lea rax, [rdi + 5]
+            44 488d47fa       lea rax, [rdi - 6]
+            48 408a442000     mov al, byte [{b: r64}]
+            53 660f1f0400     nop word [rax + rax]
+            hole {b: r64} at 48: Reg(RegField { low_at: 51, low_shift: 0, rex_at: 48, rex_bit: 0, reads: true, writes: false }), Register
         "#]],
     );
 }
@@ -126,6 +132,29 @@ fn labels_stand_anywhere() {
             help: `a` is a label; its address is `lea rax, [a]`
         "#]],
     );
+}
+
+#[test]
+fn a_constant_is_no_target() {
+    check(
+        "jmp {const 5}; call {const 5: i32}; jz {r: r64}",
+        expect![[r#"
+        a hole for a number does not fit here: wants a label or function or r/m64
+        a hole for a number does not fit here: wants a label or function or r/m64
+        a hole for a register of 64 bits does not fit here: wants a label or function
+    "#]],
+    );
+}
+
+#[test]
+fn effects_follow_the_jumps_of_the_template() {
+    let effects = |text: &str| assemble(text).unwrap().effects;
+    // The jump may skip the write, so the value on entry matters.
+    assert!(effects("jz over; mov eax, 1; over: mov rcx, rax").reads.contains(Gpr::Rax));
+    assert!(!effects("jz over; nop; over: mov eax, 1; mov rcx, rax").reads.contains(Gpr::Rax));
+    // A call of an own label comes back with a return address taken off, or not at all.
+    assert_eq!(effects("call next; next: pop rax").stack, StackMove::Unknown);
+    assert_eq!(effects("jz next; next: pop rax").stack, StackMove::By(8));
 }
 
 #[test]
