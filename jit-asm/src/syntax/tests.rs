@@ -139,10 +139,10 @@ fn a_constant_is_no_target() {
     check(
         "jmp {const 5}; call {const 5: i32}; jz {r: r64}",
         expect![[r#"
-        a hole for a number does not fit here: wants a label or function or r/m64
-        a hole for a number does not fit here: wants a label or function or r/m64
-        a hole for a register of 64 bits does not fit here: wants a label or function
-    "#]],
+            a hole for a number does not fit here: wants a register or memory of 64 bits, or a label or function
+            a hole for a number does not fit here: wants a register or memory of 64 bits, or a label or function
+            a hole for a register of 64 bits does not fit here: wants a label or function
+        "#]],
     );
 }
 
