@@ -133,12 +133,14 @@ impl Iterator for Frames<'_> {
 }
 
 /// The word at an address in the frames of a segment.
+///
+/// Only `Frames` asks, for the saved rbp and the return address of a frame. It begins at the rbp of a stub
+/// that has not returned (the promise of `Machine::frames`), and the frame convention has every body save its
+/// caller's rbp at its own: so each address is that of a word of this thread's stack, down to the
+/// trampoline, where the walk of a segment ends.
 fn word(address: usize) -> usize {
     let at = ptr::with_exposed_provenance::<usize>(address);
-    // SAFETY: only `Frames` asks, for the saved rbp and the return address of a frame. It begins at the
-    // rbp of a stub that has not returned (the promise of `Machine::frames`), and the frame convention has
-    // every body save its caller's rbp at its own: so each address is that of a word of this thread's
-    // stack, down to the trampoline, where the walk of a segment ends.
+    // SAFETY: a word of the stack, as said above.
     unsafe { at.read() }
 }
 

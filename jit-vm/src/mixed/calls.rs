@@ -24,7 +24,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use jit_runtime::Gpr;
 use jit_runtime::deopt::{Captured, FrameMemory, WordAt};
-use jit_runtime::transition::{Checked, NativeStack};
+use jit_runtime::transition::{Checked, Machine, NativeStack};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -88,7 +88,16 @@ impl Runner {
         &mut self.context().state
     }
 
-    /// Run the native code of `function` with its frame at slot `base`.
+    /// Run the native code of `function`, which is at `entry`, with its frame at slot `base`.
+    ///
+    /// What the gate asks of its caller holds:
+    /// 1. The machine is valid, being the beginning of the context, and no borrow of the context is alive:
+    ///    `machine` is taken from the owner's address when the last one has ended.
+    /// 2. Its segments are this thread's: a VM does not leave its thread, since it is not `Send`.
+    /// 3. `entry` is code of the baseline compiler, published in the heap that the gate was made for. It keeps
+    ///    the frame convention (in debug builds each body is checked) and takes r14 and rbx for what they are.
+    /// 4. It stays published: it is the function's current code, and what is replaced later is freed only when
+    ///    no frame returns into it.
     fn enter(&mut self, function: FuncId, entry: usize, base: usize) -> Result<Value, VmError> {
         let context = self.context();
         let state = &context.state;
@@ -101,13 +110,8 @@ impl Runner {
         let limit = state.stack.address(state.stack.len()).min(base.saturating_add(room)) as u64;
         let outer = context.header.machine.stack_limit().swap(limit, Ordering::Relaxed);
         let gate = Rc::clone(&state.gate);
-        let machine = &raw mut context.header.machine;
-        // SAFETY: the context, which begins with the machine, is valid, and no borrow of it is alive: the
-        // last one ended with `machine`, which is raw. The machine's segments are this thread's, since a VM
-        // does not leave its thread. `entry` is that of published code of the heap that `gate` was made for:
-        // code of the baseline compiler, which keeps the frame convention and expects r14 and rbx as they are
-        // given. It stays published: what is retired is freed only when no frame returns into it, and what is
-        // entered next is in the table.
+        let machine = self.0.as_ptr().cast::<Machine>();
+        // SAFETY: points 1 to 4 above.
         let result = unsafe { gate.enter(machine, entry, base as u64) };
         let context = self.context();
         context.header.machine.stack_limit().store(outer, Ordering::Relaxed);
