@@ -85,6 +85,8 @@ struct Selected<'a> {
     insn: &'a Insn,
     operands: Vec<Operand>,
     form: &'static Form,
+    /// The form that reaches any target.
+    far: &'static Form,
     encoded: Encoded,
     /// Offset in the template.
     at: usize,
@@ -173,34 +175,22 @@ fn select_insn<'a>(insn: &'a Insn, number: usize, labels: &Labels) -> Result<Sel
             target = Some(labels.resolve(name)?);
         }
     }
-    let mut operands: Vec<Operand> = insn.args.iter().map(|arg| arg.operand).collect();
-    let form = match select::select(&insn.mnemonic.text, &operands) {
+    let operands = written_operands(insn);
+    let far = match select::select(&insn.mnemonic.text, &operands) {
         Ok(form) => form,
         Err(mismatch) => return Err(no_form(insn, &mismatch)),
     };
+    let mut selected =
+        Selected { insn, encoded: encode(far, &operands), operands, form: far, far, at: 0, number, target };
     if target.is_some() {
-        let short: Vec<Operand> = operands.iter().map(shortened).collect();
-        if let Ok(form) = select::select(&insn.mnemonic.text, &short) {
-            operands = short;
-            return Ok(Selected {
-                insn,
-                encoded: encode(form, &operands),
-                operands,
-                form,
-                at: 0,
-                number,
-                target,
-            });
-        }
+        selected.shorten();
     }
-    Ok(Selected { insn, encoded: encode(form, &operands), operands, form, at: 0, number, target })
+    Ok(selected)
 }
 
-fn shortened(operand: &Operand) -> Operand {
-    match operand {
-        Operand::Target(_) => Operand::Target(Distance::Short),
-        other => *other,
-    }
+/// The operands as they are in the text, targets far.
+fn written_operands(insn: &Insn) -> Vec<Operand> {
+    insn.args.iter().map(|arg| arg.operand).collect()
 }
 
 /// The table's answer, put under the operand it is about.
@@ -231,7 +221,7 @@ fn no_form(insn: &Insn, mismatch: &Mismatch) -> Error {
 
 /// The instruction as it would be right, with the widest of the widths it could have.
 fn with_width(insn: &Insn, index: usize, widths: &[Width]) -> Option<String> {
-    let mut operands: Vec<Operand> = insn.args.iter().map(|arg| arg.operand).collect();
+    let mut operands = written_operands(insn);
     let Some(Operand::Mem(mem)) = operands.get_mut(index) else { return None };
     mem.width = widths.last().copied();
     Some(format!("write `{}`", text(insn, &operands)))
@@ -293,13 +283,23 @@ fn reach(insns: &mut [Selected]) {
 }
 
 impl Selected<'_> {
-    /// Back to the form that was selected for a far target.
-    fn lengthen(&mut self) {
-        self.operands = self.insn.args.iter().map(|arg| arg.operand).collect();
-        if let Ok(form) = select::select(&self.insn.mnemonic.text, &self.operands) {
-            self.form = form;
-            self.encoded = encode(form, &self.operands);
+    /// The form for a near target, if there is one: a call has none.
+    fn shorten(&mut self) {
+        let mut operands = self.operands.clone();
+        let Some(target) = operands.iter_mut().find(|operand| matches!(operand, Operand::Target(_))) else {
+            return;
+        };
+        *target = Operand::Target(Distance::Short);
+        if let Ok(form) = select::select(&self.insn.mnemonic.text, &operands) {
+            (self.form, self.encoded, self.operands) = (form, encode(form, &operands), operands);
         }
+    }
+
+    /// Back to the form for a far target.
+    fn lengthen(&mut self) {
+        self.operands = written_operands(self.insn);
+        self.form = self.far;
+        self.encoded = encode(self.form, &self.operands);
     }
 
     /// Offset of the first byte behind it.
