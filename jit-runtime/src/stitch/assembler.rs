@@ -3,7 +3,6 @@
 use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, LabelState, Position, Section};
 use super::listing::{Mark, Note};
-use super::seal::Sealed;
 use super::section::Buffer;
 use jit_asm::{Field, LinkSink, Sink, Template};
 
@@ -170,17 +169,10 @@ impl Assembler {
         }
     }
 
-    /// End emission: settle both sections and check that every label that is used is bound.
-    ///
-    /// # Errors
-    /// The first thing that went wrong while emitting, or a jump to a label that was never bound.
-    pub fn seal(mut self) -> Result<Sealed, StitchError> {
-        self.switch_to(Section::Hot);
-        match self.error.take() {
-            Some(error) => Err(error),
-            None if self.active.is_too_long() || self.resting.is_too_long() => Err(StitchError::TooLong),
-            None => Sealed::settle(self),
-        }
+    /// The first thing that went wrong, which sealing reports; nothing is left of it.
+    pub(super) fn take_error(&mut self) -> Option<StitchError> {
+        let too_long = self.active.is_too_long() || self.resting.is_too_long();
+        self.error.take().or(too_long.then_some(StitchError::TooLong))
     }
 
     pub(super) fn hot_and_cold(&mut self) -> (&mut Buffer, &mut Buffer) {

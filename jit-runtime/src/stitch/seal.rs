@@ -29,8 +29,21 @@ pub struct Sealed {
     veneers: Vec<(Function, u32)>,
 }
 
+impl Assembler {
+    /// End emission: settle both sections and check that every label that is used is bound.
+    ///
+    /// # Errors
+    /// The first thing that went wrong while emitting, or a jump to a label that was never bound.
+    pub fn seal(mut self) -> Result<Sealed, StitchError> {
+        match self.take_error() {
+            Some(error) => Err(error),
+            None => Sealed::settle(self),
+        }
+    }
+}
+
 impl Sealed {
-    pub(super) fn settle(mut assembler: Assembler) -> Result<Sealed, StitchError> {
+    fn settle(mut assembler: Assembler) -> Result<Sealed, StitchError> {
         check_labels(&mut assembler)?;
         let (hot, cold) = assembler.hot_and_cold();
         let cold_at = hot.len();

@@ -13,6 +13,7 @@
 #![allow(unsafe_code)]
 
 use super::context::{Context, State};
+use super::stubs::RustCalls;
 use crate::error::{ErrorKind, VmError};
 use crate::interpreter::{self, CallAction, Host};
 use crate::op::FuncId;
@@ -24,7 +25,9 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use jit_runtime::Gpr;
 use jit_runtime::deopt::{Captured, FrameMemory, WordAt};
-use jit_runtime::transition::{Checked, Machine, NativeStack};
+use jit_runtime::memory::CodeHeap;
+use jit_runtime::stitch::StitchError;
+use jit_runtime::transition::{Checked, Gate, Machine, NativeStack};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -185,8 +188,20 @@ impl Host for Runner {
     }
 }
 
+/// Make the functions below callable by native code.
+pub(super) fn publish(heap: &CodeHeap, gate: &Gate) -> Result<RustCalls, StitchError> {
+    type Call = extern "C-unwind" fn(*mut Context, u64, u64) -> Checked;
+    type Leave = extern "C-unwind" fn(*mut Context, *const Captured) -> Checked;
+    type Raise = extern "C-unwind" fn(*mut Context, u64) -> Checked;
+    Ok(RustCalls {
+        call_interpreted: gate.rust_call(heap, call_interpreted as Call)?,
+        leave_native: gate.rust_call(heap, leave_native as Leave)?,
+        raise_overflow: gate.rust_call(heap, raise_overflow as Raise)?,
+    })
+}
+
 /// Native code calls a function that is interpreted. `base` is rbx: the address of its first argument.
-pub(super) extern "C-unwind" fn call_interpreted(context: *mut Context, function: u64, base: u64) -> Checked {
+extern "C-unwind" fn call_interpreted(context: *mut Context, function: u64, base: u64) -> Checked {
     let context = NonNull::new(context).expect("r14 is the address of the context");
     // SAFETY: native code of this context called, so it is alive and its older runners wait in `enter`.
     let mut runner = unsafe { Runner::new(context) };
@@ -205,7 +220,7 @@ pub(super) extern "C-unwind" fn call_interpreted(context: *mut Context, function
 }
 
 /// A prologue found no room for the frame of `function`.
-pub(super) extern "C-unwind" fn raise_overflow(context: *mut Context, function: u64) -> Checked {
+extern "C-unwind" fn raise_overflow(context: *mut Context, function: u64) -> Checked {
     let context = NonNull::new(context).expect("r14 is the address of the context");
     // SAFETY: as in `call_interpreted`.
     let mut runner = unsafe { Runner::new(context) };
@@ -215,7 +230,7 @@ pub(super) extern "C-unwind" fn raise_overflow(context: *mut Context, function: 
 }
 
 /// A guard failed: the frame is rebuilt, and the interpreter goes on until the function returns.
-pub(super) extern "C-unwind" fn leave_native(context: *mut Context, captured: *const Captured) -> Checked {
+extern "C-unwind" fn leave_native(context: *mut Context, captured: *const Captured) -> Checked {
     let context = NonNull::new(context).expect("r14 is the address of the context");
     // SAFETY: as in `call_interpreted`.
     let mut runner = unsafe { Runner::new(context) };

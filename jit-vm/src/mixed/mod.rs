@@ -176,7 +176,8 @@ impl Vm {
         let heap = CodeHeap::probe().map_err(SetupError::Memory)?;
         let gate = Gate::new(&heap).map_err(SetupError::Gate)?;
         let count = program.functions().len();
-        let stubs = Stubs::new(count, &heap, &gate).map_err(SetupError::Stubs)?;
+        let rust = calls::publish(&heap, &gate).map_err(SetupError::Stubs)?;
+        let stubs = Stubs::new(count, &heap, rust).map_err(SetupError::Stubs)?;
         let entries = EntryTable::new(count, |n| stubs.interpret(n));
         let functions = program
             .functions()

@@ -1,7 +1,5 @@
 //! The small pieces of code between native functions and the runtime.
 
-use super::calls;
-use super::context::Context;
 use crate::abi::Header;
 use crate::baseline::Wiring;
 use jit_runtime::deopt;
@@ -9,7 +7,6 @@ use jit_runtime::frame;
 use jit_runtime::memory::CodeHeap;
 use jit_runtime::stitch::{Assembler, Code, Function, Label, Sealed, StitchError};
 use jit_runtime::templates;
-use jit_runtime::transition::Gate;
 
 templates! {
     /// The rest of the entry of an interpreted function. Every entry is a body of its own, 16 bytes long.
@@ -33,24 +30,29 @@ pub(super) struct Stubs {
     deopt: Code,
     overflow: Code,
     /// Held to keep them published.
-    _rust: [Code; 3],
+    _rust: RustCalls,
+}
+
+/// The ways from native code into Rust; each takes the context first.
+#[derive(Debug)]
+pub(super) struct RustCalls {
+    /// Runs an interpreted function, by its number and the address of its frame.
+    pub(super) call_interpreted: Code,
+    /// Goes on behind an exit, from the captured state.
+    pub(super) leave_native: Code,
+    /// Reports that a function, by its number, found no room on the stack.
+    pub(super) raise_overflow: Code,
 }
 
 impl Stubs {
     /// The stubs for a program of `functions` functions.
-    pub(super) fn new(functions: usize, heap: &CodeHeap, gate: &Gate) -> Result<Stubs, StitchError> {
-        type Call = extern "C-unwind" fn(*mut Context, u64, u64) -> jit_runtime::transition::Checked;
-        type Leave =
-            extern "C-unwind" fn(*mut Context, *const deopt::Captured) -> jit_runtime::transition::Checked;
-        type Raise = extern "C-unwind" fn(*mut Context, u64) -> jit_runtime::transition::Checked;
-        let call = gate.rust_call(heap, calls::call_interpreted as Call)?;
-        let leave = gate.rust_call(heap, calls::leave_native as Leave)?;
-        let raise = gate.rust_call(heap, calls::raise_overflow as Raise)?;
+    pub(super) fn new(functions: usize, heap: &CodeHeap, rust: RustCalls) -> Result<Stubs, StitchError> {
+        let at = |code: &Code| Function(code.address());
         Ok(Stubs {
-            interpret: publish(interpret_stubs(functions, Function(call.address()))?, heap)?,
-            deopt: publish(deopt_stub(Function(leave.address()))?, heap)?,
-            overflow: publish(overflow_stub(Function(raise.address()))?, heap)?,
-            _rust: [call, leave, raise],
+            interpret: publish(interpret_stubs(functions, at(&rust.call_interpreted))?, heap)?,
+            deopt: publish(deopt_stub(at(&rust.leave_native))?, heap)?,
+            overflow: publish(overflow_stub(at(&rust.raise_overflow))?, heap)?,
+            _rust: rust,
         })
     }
 
