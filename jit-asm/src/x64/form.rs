@@ -6,10 +6,10 @@
 //! **Idea.** A [`Form`] is a row expanded at one width. Everything that follows from the row (the `66` and
 //! `REX.W` prefixes, the width of an immediate) has been derived by then, so nobody downstream knows rows.
 //!
-//! **Invariants.** A form that exists can be encoded: `rows::parse` refuses, while this crate compiles,
-//! any row whose operands have no place in its encoding or the other way round.
+//! **Invariants.** A form that exists can be encoded: `rows` refuses, while this crate compiles, any row
+//! whose operands have no place in its encoding or the other way round.
 //!
-//! **Cost.** Plain constant data, about a hundred bytes a form, in whoever assembles; a user's program
+//! **Cost.** Plain constant data, some sixty bytes a form, in whoever assembles; a user's program
 //! does not carry it.
 
 use super::operand::Width;
@@ -159,6 +159,10 @@ pub struct FlagEffects {
 }
 
 impl FlagEffects {
+    /// None at all.
+    pub const NONE: FlagEffects =
+        FlagEffects { read: Flags::NONE, written: Flags::NONE, cleared: Flags::NONE, undefined: Flags::NONE };
+
     /// Every flag that does not keep its value.
     #[must_use]
     pub const fn changed(self) -> Flags {
@@ -183,6 +187,19 @@ pub struct Acts {
     pub leaves: bool,
     /// A count of zero leaves the flags as they were.
     pub counts: bool,
+}
+
+impl Acts {
+    /// Nothing of the kind.
+    pub const NONE: Acts = Acts {
+        push: false,
+        pop: false,
+        jumps: false,
+        calls: false,
+        traps: false,
+        leaves: false,
+        counts: false,
+    };
 }
 
 impl Form {

@@ -127,6 +127,11 @@ fn could_be_nop(form: &Form, operands: &[Operand]) -> bool {
 
 /// Whether an operand other than an immediate may stand where `wanted` does.
 fn takes(wanted: &FormOperand, given: &Operand) -> bool {
+    if let Operand::Reg(Reg { gpr, class: RegClass::R8High }) = given
+        && gpr.number() >= 4
+    {
+        return false; // Only rax, rcx, rdx and rbx have a second byte with a name.
+    }
     let right = |width: Width| wanted.width == Some(width);
     match (wanted.kind, given) {
         (Kind::Reg | Kind::RegMem, Operand::Reg(reg)) => right(reg.class.width()),

@@ -29,6 +29,7 @@ mod arithmetic;
 mod control;
 mod moves;
 mod parse;
+mod shape;
 mod shifts;
 
 use super::form::Form;
