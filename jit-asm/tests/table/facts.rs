@@ -3,7 +3,8 @@
 use crate::iced::{Joined, Oracle, Spelling, in_iced_order, instruction, mnemonic_of, register};
 use expect_test::expect_file;
 use iced_x86::{
-    Code, FlowControl, InstructionInfoFactory, OpAccess, OpCodeOperandKind as K, Register, RflagsBits,
+    Code, FlowControl, Instruction, InstructionInfo, InstructionInfoFactory, OpAccess,
+    OpCodeOperandKind as K, Register, RflagsBits,
 };
 use jit_asm::Gpr;
 use jit_asm::template::Flags;
@@ -90,40 +91,59 @@ fn access_of(access: OpAccess) -> Access {
 const OTHER_WORDS: [(&str, &str, &str, &str); 2] = [
     // The manual's AX := sign-extended AL; AL keeps its value, so iced names what changes.
     ("cbw", "implicit registers", r#"{("AH", 'w'), ("AL", 'r')}"#, r#"{("AL", 'r'), ("AX", 'w')}"#),
-    // "The OF flag is cleared for all 1-bit shifts" (SDM vol. 2, SAR); iced: some value is written.
+    // A copy of the sign cannot overflow: the manual clears the flag, iced has it written.
     ("sar", "flags", "w=oszpc u=a", "w=szpc 0=o u=a"),
 ];
+
+/// What is compared, iced's words for it, and ours.
+type Fact = (String, String, String);
 
 fn compare(form: &Form, joined: Joined, operands: &[Operand], differences: &mut Vec<String>) {
     let insn = instruction(form, joined, operands, 4);
     let mut factory = InstructionInfoFactory::new();
     let info = factory.info(&insn);
-    let mut differ = |what: &str, theirs: String, ours: String| {
-        let mean_the_same = OTHER_WORDS.contains(&(form.mnemonic, what, theirs.as_str(), ours.as_str()));
-        if theirs != ours && !mean_the_same {
+    let mut facts = operand_facts(form, joined, operands, info);
+    facts.push(flag_facts(form, &insn));
+    facts.extend(stack_facts(form, &insn, info));
+    facts.push(control_facts(form, &insn));
+    for (what, theirs, ours) in facts {
+        let known = (form.mnemonic, what.as_str(), theirs.as_str(), ours.as_str());
+        if theirs != ours && !OTHER_WORDS.contains(&known) {
             differences.push(format!("{form}: {what}: {theirs} in iced, {ours} here"));
         }
-    };
+    }
+}
+
+/// Access of each operand in the text, and the registers that are not in the text.
+fn operand_facts(form: &Form, joined: Joined, operands: &[Operand], info: &InstructionInfo) -> Vec<Fact> {
+    let mut facts = vec![];
     for (n, (_, kind, ours)) in in_iced_order(form, joined.spelling).into_iter().enumerate() {
         let theirs = access_of(info.op_access(n as u32));
-        differ(&format!("access of {kind}"), format!("{theirs:?}"), format!("{ours:?}"));
+        facts.push((format!("access of {kind}"), format!("{theirs:?}"), format!("{ours:?}")));
     }
-    let flags = FlagEffects {
-        read: flags_of(insn.rflags_read()),
-        written: flags_of(insn.rflags_written()),
-        cleared: flags_of(insn.rflags_cleared() | insn.rflags_set()),
-        undefined: flags_of(insn.rflags_undefined()),
-    };
-    differ("flags", flags.to_string(), form.flags.to_string());
     let named = explicit_registers(operands);
     let theirs = info
         .used_registers()
         .iter()
         .filter(|u| !named.contains(&u.register().full_register()))
         .flat_map(|u| uses(u.register(), access_of(u.access())));
-    differ("implicit registers", format!("{:?}", set(theirs)), format!("{:?}", implicit(form)));
-    let by = insn.stack_pointer_increment();
-    differ("stack", by.to_string(), stack_move(form).to_string());
+    let (theirs, ours) = (set(theirs), implicit(form));
+    facts.push(("implicit registers".to_owned(), format!("{theirs:?}"), format!("{ours:?}")));
+    facts
+}
+
+fn flag_facts(form: &Form, insn: &Instruction) -> Fact {
+    let flags = FlagEffects {
+        read: flags_of(insn.rflags_read()),
+        written: flags_of(insn.rflags_written()),
+        cleared: flags_of(insn.rflags_cleared() | insn.rflags_set()),
+        undefined: flags_of(insn.rflags_undefined()),
+    };
+    ("flags".to_owned(), flags.to_string(), form.flags.to_string())
+}
+
+fn stack_facts(form: &Form, insn: &Instruction, info: &InstructionInfo) -> [Fact; 2] {
+    let by = (insn.stack_pointer_increment().to_string(), stack_move(form).to_string());
     let on_stack = info
         .used_memory()
         .iter()
@@ -133,7 +153,13 @@ fn compare(form: &Form, joined: Joined, operands: &[Operand], differences: &mut 
     let mut expected = vec![];
     expected.extend(form.acts.push.then_some(Access::Write));
     expected.extend(form.acts.pop.then_some(Access::Read));
-    differ("stack memory", format!("{on_stack:?}"), format!("{expected:?}"));
+    [
+        ("stack".to_owned(), by.0, by.1),
+        ("stack memory".to_owned(), format!("{on_stack:?}"), format!("{expected:?}")),
+    ]
+}
+
+fn control_facts(form: &Form, insn: &Instruction) -> Fact {
     let flow = insn.flow_control();
     let (jumps, calls, leaves) = match flow {
         FlowControl::Next | FlowControl::Interrupt => (false, false, false),
@@ -151,7 +177,7 @@ fn compare(form: &Form, joined: Joined, operands: &[Operand], differences: &mut 
     let a = &form.acts;
     let ours = (a.jumps, a.calls, a.leaves, a.traps);
     let theirs = (jumps, calls, leaves, traps);
-    differ("jumps, calls, leaves, traps", format!("{theirs:?}"), format!("{ours:?}"));
+    ("jumps, calls, leaves, traps".to_owned(), format!("{theirs:?}"), format!("{ours:?}"))
 }
 
 /// Whether a count of 0 keeps the flags: iced tells for immediates; a count in cl does what one would.

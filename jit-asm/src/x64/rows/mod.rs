@@ -7,7 +7,8 @@
 //! several forms, and the `66` and `REX.W` they need are derived. `d64` and `f64` are the manual's
 //! superscripts for instructions that are 64 bits wide without `REX.W` (table A-1). `<..>` is an operand
 //! that the text of the instruction does not name. Families that the opcode map itself makes regular are
-//! loops over rows with an `n` in them.
+//! loops over rows with an `n` in them. Two words are our own: `z32` is a 32-bit instruction written for
+//! its 64-bit result, and `/rr` puts one register in both places of ModRM.
 //!
 //! ```text
 //! operands   access:kind   access r, w, rw, n (neither: the address alone counts)
@@ -20,7 +21,7 @@
 //! ```
 //!
 //! **Invariants.** Rows of one mnemonic stand together, in order of preference: the first that takes the
-//! operands wins, so the shorter encoding stands first. Immediates come before registers only by taste.
+//! operands wins, so the shorter encoding stands first (a test tries it).
 //!
 //! **Cost.** Parsed in const evaluation, in [`row`] itself, so that a slip is a compile error that points
 //! at its row; well under a second for the table.
