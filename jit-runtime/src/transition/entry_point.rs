@@ -1,13 +1,26 @@
 //! Code as a function of Rust: a type for its signature, a life tied to its memory.
+//!
+//! **Problem.** Published code has an address, and a function pointer made of it lives forever, as far as
+//! Rust knows. The memory does not.
+//!
+//! **Idea.** An [`EntryPoint`] holds the function pointer together with what keeps the code published: a
+//! [`Code`], or a borrow of one ([`Entry`]). The pointer never leaves it, so it has a method [`call`] where
+//! one would wish for `Deref`: a pointer that was copied out could be called after its code is gone.
+//!
+//! **Invariant.** The address lies in the code that is held.
+//!
+//! **Cost.** A call through a pointer. An owner counts a reference when it is cloned.
+//!
+//! [`call`]: EntryPoint::call
 #![allow(unsafe_code)]
 
-use crate::stitch::Code;
+use crate::stitch::{Code, CodePtr};
 use core::fmt;
 use core::mem::{size_of, transmute_copy};
 use core::ptr;
 
 /// Code that is called as a C function of the type `F`, such as `extern "C" fn(i64, i64) -> i64`, with up
-/// to six arguments. It keeps its code published, and a call borrows it: there is no pointer to outlive it.
+/// to six arguments. It holds its code as `C`: a [`Code`] that it owns, or a borrow ([`Entry`]).
 ///
 /// ```
 /// use jit_runtime::memory::CodeHeap;
@@ -22,32 +35,129 @@ use core::ptr;
 /// assert_eq!(f.call(30, 6), 42);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
-pub struct EntryPoint<F> {
+#[derive(Clone, Copy)]
+pub struct EntryPoint<F, C = Code> {
     function: F,
-    code: Code,
+    code: C,
 }
 
-/// The function pointers that an [`EntryPoint`] can be of.
+/// An [`EntryPoint`] of borrowed code, made by [`Code::entry`]. It cannot outlive the code:
+///
+/// ```
+/// # use jit_runtime::{memory::CodeHeap, stitch::Assembler, x64};
+/// # let mut asm = Assembler::new();
+/// # x64!(asm => mov eax, 42; ret);
+/// # let code = asm.seal()?.publish(&CodeHeap::probe()?)?;
+/// // SAFETY: the code takes nothing, returns an integer in eax, and changes nothing else.
+/// let f = unsafe { code.entry::<extern "C" fn() -> i32>() };
+/// assert_eq!(f.call(), 42);
+/// drop(code);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// ```compile_fail,E0505
+/// # use jit_runtime::{memory::CodeHeap, stitch::Assembler, x64};
+/// # let mut asm = Assembler::new();
+/// # x64!(asm => mov eax, 42; ret);
+/// # let code = asm.seal()?.publish(&CodeHeap::probe()?)?;
+/// // SAFETY: the code takes nothing, returns an integer in eax, and changes nothing else.
+/// let f = unsafe { code.entry::<extern "C" fn() -> i32>() };
+/// drop(code); // error: cannot move out of `code` because it is borrowed
+/// assert_eq!(f.call(), 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Entry<'code, F> = EntryPoint<F, &'code Code>;
+
+/// The function pointers that an [`EntryPoint`] can be of: `extern "C"` and `extern "C-unwind"`, safe and
+/// unsafe.
 pub trait FunctionPointer: Copy + sealed::Sealed {}
+
+/// What keeps code published: [`Code`] and `&Code`.
+pub trait CodeHandle: sealed::Sealed {
+    /// The code.
+    fn code(&self) -> &Code;
+}
 
 mod sealed {
     pub trait Sealed {}
 }
 
-impl<F: FunctionPointer> EntryPoint<F> {
+impl sealed::Sealed for Code {}
+impl CodeHandle for Code {
+    fn code(&self) -> &Code {
+        self
+    }
+}
+
+impl sealed::Sealed for &Code {}
+impl CodeHandle for &Code {
+    fn code(&self) -> &Code {
+        self
+    }
+}
+
+impl Code {
+    /// Its first instruction as a function.
+    ///
+    /// # Safety
+    /// As [`EntryPoint::at`].
+    #[must_use]
+    pub unsafe fn entry<F: FunctionPointer>(&self) -> Entry<'_, F> {
+        // SAFETY: the caller promises what `new` asks for.
+        unsafe { EntryPoint::new(self) }
+    }
+
+    /// The instruction at an offset in it as a function. `None` beyond its end.
+    ///
+    /// # Safety
+    /// As [`EntryPoint::at`].
+    #[must_use]
+    pub unsafe fn entry_at<F: FunctionPointer>(&self, at: CodePtr) -> Option<Entry<'_, F>> {
+        // SAFETY: the caller promises what `at` asks for.
+        unsafe { EntryPoint::at(self, at) }
+    }
+}
+
+impl<F: FunctionPointer, C: CodeHandle> EntryPoint<F, C> {
     /// The first instruction of `code` as a function.
     ///
     /// # Safety
-    /// Code of that signature stands there, for every value of the arguments: it keeps what the ABI says of
-    /// a callee (System V AMD64 ABI, 3.2), and what it touches in memory is its to touch. Under
-    /// `extern "C-unwind"` a panic may pass through it, so the unwinder has its record.
+    /// As [`EntryPoint::at`].
     #[must_use]
-    pub unsafe fn new(code: Code) -> EntryPoint<F> {
+    pub unsafe fn new(code: C) -> EntryPoint<F, C> {
+        let address = code.code().address();
+        // SAFETY: the caller promises a function there.
+        unsafe { EntryPoint::of(address, code) }
+    }
+
+    /// The instruction at an offset in `code` as a function. `None` beyond its end.
+    ///
+    /// # Safety
+    /// A function of the type `F` begins there and can be called with all values of its arguments, or, where
+    /// `F` is unsafe, with those for which its callers vouch:
+    /// - It keeps the C ABI (System V AMD64 ABI, 3.2): up to six integers and pointers come in rdi, rsi, rdx,
+    ///   rcx, r8 and r9, with rsp + 8 a multiple of 16; a result goes out in rax (and rdx); rbx, rbp and r12
+    ///   to r15 are as they were when it returns, so it saves those that it uses.
+    /// - What it touches in memory is its to touch, and code that it jumps to or calls outside this one stays
+    ///   published as long as the entry point is used.
+    /// - Where a panic may pass through it, `F` is `extern "C-unwind"`, the code keeps the frame convention
+    ///   ([`crate::frame`]) in a heap that has a [`super::Gate`], and does not touch rbx or r12 to r15: the
+    ///   record of the convention restores rbp only. Code that wants these is entered by a gate.
+    #[must_use]
+    pub unsafe fn at(code: C, at: CodePtr) -> Option<EntryPoint<F, C>> {
+        let address = code.code().address_of(at)?;
+        // SAFETY: the caller promises a function there.
+        Some(unsafe { EntryPoint::of(address, code) })
+    }
+
+    /// # Safety
+    /// As [`EntryPoint::at`], and `address` lies in `code`.
+    unsafe fn of(address: usize, code: C) -> EntryPoint<F, C> {
         const { assert!(size_of::<F>() == size_of::<*const ()>()) };
-        let address = ptr::with_exposed_provenance::<()>(code.address());
-        // SAFETY: `F` is a function pointer (the trait is sealed), of the size of a pointer; a function of
-        // this type stands at the address (the caller's promise), as long as `code` lives.
+        let address = ptr::with_exposed_provenance::<()>(address);
+        // SAFETY: `F` is a function pointer (the trait is sealed), of the size of a pointer, and not null,
+        // since no code lies at 0; a function of this type stands at the address (the caller's promise), and
+        // `code` keeps it there for as long as the result can be called.
         let function = unsafe { transmute_copy::<*const (), F>(&address) };
         EntryPoint { function, code }
     }
@@ -55,30 +165,49 @@ impl<F: FunctionPointer> EntryPoint<F> {
     /// The code.
     #[must_use]
     pub fn code(&self) -> &Code {
-        &self.code
+        self.code.code()
     }
 }
 
-impl<F> fmt::Debug for EntryPoint<F> {
+impl<F: FunctionPointer, C: CodeHandle> fmt::Debug for EntryPoint<F, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EntryPoint<{}> at {:#x}", core::any::type_name::<F>(), self.code.address())
+        write!(f, "EntryPoint<{}> in the code at {:#x}", core::any::type_name::<F>(), self.code().address())
     }
 }
 
 macro_rules! signatures {
     ($(($($arg:ident),*)),*) => {$(
-        signatures!(@one extern "C" fn($($arg),*) -> R, $($arg),*);
-        signatures!(@one extern "C-unwind" fn($($arg),*) -> R, $($arg),*);
+        signatures!(@safe extern "C" fn($($arg),*) -> R, $($arg),*);
+        signatures!(@safe extern "C-unwind" fn($($arg),*) -> R, $($arg),*);
+        signatures!(@unsafe unsafe extern "C" fn($($arg),*) -> R, $($arg),*);
+        signatures!(@unsafe unsafe extern "C-unwind" fn($($arg),*) -> R, $($arg),*);
     )*};
-    (@one $function:ty, $($arg:ident),*) => {
+    (@safe $function:ty, $($arg:ident),*) => {
         impl<R, $($arg),*> sealed::Sealed for $function {}
         impl<R, $($arg),*> FunctionPointer for $function {}
-        impl<R, $($arg),*> EntryPoint<$function> {
+        impl<R, $($arg,)* H: CodeHandle> EntryPoint<$function, H> {
             /// Call it.
             #[inline]
             #[allow(non_snake_case, clippy::too_many_arguments)] // an argument is named as its type
             pub fn call(&self, $($arg: $arg),*) -> R {
                 (self.function)($($arg),*)
+            }
+        }
+    };
+    (@unsafe $function:ty, $($arg:ident),*) => {
+        impl<R, $($arg),*> sealed::Sealed for $function {}
+        impl<R, $($arg),*> FunctionPointer for $function {}
+        impl<R, $($arg,)* H: CodeHandle> EntryPoint<$function, H> {
+            /// Call it.
+            ///
+            /// # Safety
+            /// The arguments are such as whoever made the entry point demands.
+            #[inline]
+            #[allow(non_snake_case, clippy::too_many_arguments)] // an argument is named as its type
+            pub unsafe fn call(&self, $($arg: $arg),*) -> R {
+                // SAFETY: the caller promises what the function demands; its code is published, as `self`
+                // holds it.
+                unsafe { (self.function)($($arg),*) }
             }
         }
     };

@@ -46,7 +46,7 @@ mod trampoline;
 mod unwind;
 
 pub use call::{Checked, RustFunction, RustReturn, Word, rust_call};
-pub use entry_point::{EntryPoint, FunctionPointer};
+pub use entry_point::{CodeHandle, Entry, EntryPoint, FunctionPointer};
 pub use gate::{Cut, Gate, GateError};
 pub use machine::{Frame, Frames, Machine};
 pub use native::NativeStack;
