@@ -18,6 +18,7 @@ use super::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegCla
 use super::rows::FORMS;
 use crate::reg::Gpr;
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 mod mismatch;
@@ -53,8 +54,8 @@ pub fn select(mnemonic: &str, operands: &[Operand]) -> Result<&'static Form, Mis
     if forms.is_empty() {
         return Err(Mismatch::unknown(mnemonic));
     }
-    let of_arity: Vec<&'static Form> = forms.iter().filter(|f| f.arity() == operands.len()).collect();
-    if of_arity.is_empty() {
+    let of_arity = || forms.iter().filter(|f| f.arity() == operands.len());
+    if of_arity().next().is_none() {
         return Err(Mismatch::count(mnemonic, forms, operands.len()));
     }
     for (index, operand) in operands.iter().enumerate() {
@@ -65,19 +66,21 @@ pub fn select(mnemonic: &str, operands: &[Operand]) -> Result<&'static Form, Mis
         }
     }
     if let Some(index) = operands.iter().position(is_unsized_memory) {
-        let widths = possible_widths(&of_arity, operands, index);
+        let widths = possible_widths(of_arity(), operands, index);
         if widths.len() > 1 {
             return Err(Mismatch::AmbiguousWidth { index, widths });
         }
     }
-    let fitting: Vec<&'static Form> = of_arity.iter().copied().filter(|f| fits(f, operands)).collect();
+    let mut fitting = of_arity().filter(|f| fits(f, operands));
     let widest_first = operands.iter().any(|o| matches!(o, Operand::Imm(Imm::Hole(None))));
     let form = if widest_first {
-        fitting.iter().copied().reduce(|best, f| if f.tail > best.tail { f } else { best })
+        fitting.reduce(|best, f| if f.tail > best.tail { f } else { best })
     } else {
-        fitting.first().copied()
+        fitting.next()
     };
-    let Some(form) = form else { return Err(mismatch::explain(&of_arity, operands)) };
+    let Some(form) = form else {
+        return Err(mismatch::explain(&of_arity().collect::<Vec<_>>(), operands));
+    };
     high_byte_and_rex(form, operands)?;
     Ok(form)
 }
@@ -88,7 +91,11 @@ fn is_unsized_memory(operand: &Operand) -> bool {
 
 /// The widths the memory operand at `index` has in the forms that take the other operands, values of
 /// immediates aside: `mov [rax], 70000` is not a dword because 70000 is no word.
-fn possible_widths(forms: &[&Form], operands: &[Operand], index: usize) -> Vec<Width> {
+fn possible_widths<'a>(
+    forms: impl Iterator<Item = &'a Form>,
+    operands: &[Operand],
+    index: usize,
+) -> Vec<Width> {
     let mut widths: Vec<Width> = vec![];
     for form in forms {
         let takes = |(wanted, given): (&FormOperand, &Operand)| match given {
@@ -151,7 +158,7 @@ fn takes_imm(form: &Form, wanted: &FormOperand, imm: Imm) -> bool {
     match (wanted.kind, imm, wanted.width) {
         (Kind::One, Imm::Literal(value), _) => value == 1,
         (Kind::Imm(_), Imm::Literal(value), Some(_)) => {
-            imm_ranges(form, wanted).iter().any(|(low, high)| (*low..=*high).contains(&value))
+            imm_ranges(form, wanted).iter().flatten().any(|range| range.contains(&value))
         }
         // uimm32 saves bytes of a known value; a hole of 32 bits is a signed one.
         (Kind::Imm(Extension::Zero), Imm::Hole(_), Some(Width::B32)) => false,
@@ -164,15 +171,15 @@ fn takes_imm(form: &Form, wanted: &FormOperand, imm: Imm) -> bool {
 /// The literals that an immediate field can mean. A field used at its own width w takes -2^(w-1) to
 /// 2^w - 1; one that is sign-extended to u bits takes its signed range, which may also be written as the
 /// u-bit patterns that have it: 0xFFFFFFF0 for -16 at 32 bits.
-fn imm_ranges(form: &Form, wanted: &FormOperand) -> Vec<(i128, i128)> {
-    let (Some(field), Some(used)) = (wanted.width, form.use_width(wanted)) else { return vec![] };
+fn imm_ranges(form: &Form, wanted: &FormOperand) -> [Option<RangeInclusive<i128>>; 2] {
+    let (Some(field), Some(used)) = (wanted.width, form.use_width(wanted)) else { return [None, None] };
     let half = 1_i128 << (field.bits() - 1);
     let all = 1_i128 << used.bits();
     match wanted.kind {
-        Kind::Imm(Extension::None) => vec![(-half, 2 * half - 1)],
-        Kind::Imm(Extension::Sign) => vec![(-half, half - 1), (all - half, all - 1)],
-        Kind::Imm(Extension::Zero) => vec![(0, 2 * half - 1)],
-        _ => vec![],
+        Kind::Imm(Extension::None) => [Some(-half..=2 * half - 1), None],
+        Kind::Imm(Extension::Sign) => [Some(-half..=half - 1), Some(all - half..=all - 1)],
+        Kind::Imm(Extension::Zero) => [Some(0..=2 * half - 1), None],
+        _ => [None, None],
     }
 }
 

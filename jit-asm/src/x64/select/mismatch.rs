@@ -405,7 +405,8 @@ fn immediate_at_fault(forms: &[&Form], operands: &[Operand]) -> Option<Mismatch>
     let (form, widest) = willing.iter().copied().max_by_key(|(_, wanted)| wanted.width)?;
     match given {
         Imm::Literal(value) => {
-            let range = *imm_ranges(form, widest).first()?;
+            let [range, _] = imm_ranges(form, widest);
+            let range = range?.into_inner();
             let extended = form.use_width(widest).filter(|_| widest.kind == Kind::Imm(Extension::Sign));
             Some(Mismatch::ImmediateOutOfRange { index, value, range, extended })
         }
