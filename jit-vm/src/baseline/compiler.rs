@@ -31,6 +31,7 @@ const WINDOW: usize = 4;
 #[derive(Debug)]
 pub struct Compiler {
     pub(super) emit: Emitter,
+    listing: bool,
     pub(super) cache: StackCache<Kind, Value>,
     pub(super) kinds: Kinds,
     /// Of each position that is a jump target, its label.
@@ -49,9 +50,9 @@ impl Compiler {
     /// A compiler; with `listing` its code remembers which template came from which bytecode.
     #[must_use]
     pub fn new(listing: bool) -> Compiler {
-        let asm = if listing { Assembler::with_listing() } else { Assembler::new() };
         Compiler {
-            emit: Emitter { asm, pinned: vec![] },
+            emit: Emitter { asm: assembler(listing), pinned: vec![] },
+            listing,
             cache: StackCache::new(ALLOCATABLE, WINDOW, Slot(0)),
             kinds: Kinds::default(),
             labels: vec![],
@@ -78,7 +79,8 @@ impl Compiler {
     }
 
     fn publish(&mut self, mut maps: FrameMaps, heap: &CodeHeap) -> Result<Compiled, CompileError> {
-        let sealed = std::mem::take(&mut self.emit.asm).seal()?;
+        // A function that cannot be sealed takes its assembler with it: a fresh one is there for the next.
+        let sealed = std::mem::replace(&mut self.emit.asm, assembler(self.listing)).seal()?;
         debug_assert_eq!(frame::check(sealed.bytes()), [], "the unwinder relies on the frame convention");
         for &(entry, behind) in &self.exits {
             let offset = sealed.offset_of(behind).expect("an exit's label is bound where it is made");
@@ -89,6 +91,10 @@ impl Compiler {
         self.emit.asm = asm;
         Ok(Compiled { code: code?, maps })
     }
+}
+
+fn assembler(listing: bool) -> Assembler {
+    if listing { Assembler::with_listing() } else { Assembler::new() }
 }
 
 /// One function being translated.
