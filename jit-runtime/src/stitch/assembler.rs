@@ -46,7 +46,8 @@ pub struct Assembler {
     /// emission never asks which.
     active: Buffer,
     resting: Buffer,
-    cold_is_active: bool,
+    /// Where `active` begins.
+    origin: Position,
     keeps_notes: bool,
     labels: Vec<LabelState>,
     pub(super) crossings: Vec<Crossing>,
@@ -88,6 +89,14 @@ impl Assembler {
         label
     }
 
+    /// `N` new labels.
+    #[inline]
+    pub fn labels<const N: usize>(&mut self) -> [Label; N] {
+        let first = self.labels.len() as u32;
+        self.labels.extend_from_slice(&[LabelState::UNUSED; N]);
+        std::array::from_fn(|n| Label(first + n as u32))
+    }
+
     /// A new label, bound here.
     pub fn bound_label(&mut self) -> Label {
         let label = self.label();
@@ -98,16 +107,20 @@ impl Assembler {
     /// Bind `label` here, and aim every jump that waits for it.
     #[inline]
     pub fn bind(&mut self, label: Label) {
-        let here = self.here();
+        let (here, start) = (self.here(), self.origin);
         let Some(state) = self.labels.get_mut(label.0 as usize) else {
             return self.fail(StitchError::UnknownLabel { label });
         };
-        if state.is_bound() {
-            return self.fail(StitchError::BoundTwice { label });
-        }
         let mut chain = std::mem::replace(state, LabelState::bound(here));
-        while let Some(field) = chain.head() {
-            chain = LabelState(self.aim(field, here));
+        while let Some(waiting) = chain.head() {
+            let word = match self.active.field(waiting.offset_from(start)) {
+                Some(field) => std::mem::replace(field, waiting.distance(here).to_le_bytes()),
+                None => self.cross_back(waiting, here),
+            };
+            chain = LabelState(u32::from_le_bytes(word));
+        }
+        if chain.is_bound() {
+            self.fail(StitchError::BoundTwice { label });
         }
     }
 
@@ -119,9 +132,9 @@ impl Assembler {
 
     /// Write to the other section from here on.
     pub fn switch_to(&mut self, section: Section) {
-        if (section == Section::Cold) != self.cold_is_active {
+        if section != self.section() {
             std::mem::swap(&mut self.active, &mut self.resting);
-            self.cold_is_active = !self.cold_is_active;
+            self.origin = Position::start(section);
         }
     }
 
@@ -137,17 +150,20 @@ impl Assembler {
     /// The section being written.
     #[must_use]
     pub fn section(&self) -> Section {
-        if self.cold_is_active { Section::Cold } else { Section::Hot }
+        self.origin.section()
     }
 
     /// Bytes emitted so far to the section being written.
     #[must_use]
     pub fn offset(&self) -> CodePtr {
-        CodePtr(self.active.len() as u32)
+        CodePtr(self.active.len())
     }
 
     /// Emit a template without value holes.
     pub fn emit(&mut self, template: &'static Template) {
+        if !self.active.has_room(template.bytes.len()) {
+            self.make_room(template.bytes.len());
+        }
         self.active.extend(template.bytes);
         self.note_template(template);
     }
@@ -155,7 +171,7 @@ impl Assembler {
     /// Rewrite four bytes at `at`, an offset in the section being written: a field whose value was not
     /// known when it was emitted, such as the size of a frame.
     pub fn patch_i32(&mut self, at: CodePtr, value: i32) {
-        if at.0 as usize + 4 > self.active.len() {
+        if at.0 > self.active.len().saturating_sub(4) || self.active.len() < 4 {
             return self.fail(StitchError::PatchOutside { at, len: 4 });
         }
         self.active.set_word(at.0, value as u32);
@@ -171,8 +187,7 @@ impl Assembler {
 
     /// The first thing that went wrong, which sealing reports; nothing is left of it.
     pub(super) fn take_error(&mut self) -> Option<StitchError> {
-        let too_long = self.active.is_too_long() || self.resting.is_too_long();
-        self.error.take().or(too_long.then_some(StitchError::TooLong))
+        self.error.take()
     }
 
     pub(super) fn hot_and_cold(&mut self) -> (&mut Buffer, &mut Buffer) {
@@ -189,7 +204,7 @@ impl Assembler {
         self.keeps_notes
     }
 
-    pub(super) fn labels(&self) -> &[LabelState] {
+    pub(super) fn label_states(&self) -> &[LabelState] {
         &self.labels
     }
 
@@ -202,51 +217,69 @@ impl Assembler {
         self.position(self.active.len())
     }
 
-    /// A place in the section being written. Beyond the limit it is wrong, and sealing refuses.
+    /// A place in the section being written.
     #[inline(always)]
-    fn position(&self, offset: usize) -> Position {
-        Position::new(self.section(), offset.min(Position::LIMIT as usize) as u32)
+    fn position(&self, offset: u32) -> Position {
+        self.origin.plus(offset)
     }
 
-    fn buffer(&mut self, section: Section) -> &mut Buffer {
-        if section == self.section() { &mut self.active } else { &mut self.resting }
-    }
-
-    /// Let the field, which ends its instruction, reach `to`, and return the word that it held.
-    #[inline(always)]
-    fn aim(&mut self, field: Position, to: Position) -> u32 {
-        let distance = to.offset().wrapping_sub(field.offset() + 4);
-        if field.section() == self.section() && field.beside(to) {
-            self.active.replace_word(field.offset(), distance)
-        } else {
-            self.aim_across(field, to, distance)
-        }
-    }
-
-    /// [`Assembler::aim`] when not everything is in the section being written.
+    /// A field in the other section waits for a label that is bound `here`. Its distance is written when
+    /// the code is sealed; until then it held the word that is returned.
     #[cold]
     #[inline(never)]
-    fn aim_across(&mut self, field: Position, to: Position, distance: u32) -> u32 {
-        if !field.beside(to) {
-            self.crossings.push(Crossing { field, tail: 0, to: CrossTo::At(to) });
-        }
-        self.buffer(field.section()).replace_word(field.offset(), distance)
+    fn cross_back(&mut self, field: Position, here: Position) -> [u8; 4] {
+        self.crossings.push(Crossing { field, tail: 0, to: CrossTo::At(here) });
+        let field = self.resting.field(field.offset()).expect("a field lies inside its section");
+        std::mem::take(field)
     }
 
     /// Link a field to a label when a chain of fields is not the way to do it.
     #[inline(never)]
-    fn link_apart(&mut self, at: Position, tail: u32, label: Label) {
-        match self.labels.get(label.0 as usize).map(|state| state.position()) {
-            None => self.fail(StitchError::UnknownLabel { label }),
-            Some(Some(to)) if tail == 0 => {
-                self.aim(at, to);
+    fn link_apart(&mut self, field: Position, tail: u32, label: Label) {
+        let to = match self.labels.get(label.0 as usize).map(|state| state.position()) {
+            None => return self.fail(StitchError::UnknownLabel { label }),
+            Some(Some(to)) if tail == 0 && field.beside(to) => {
+                return self.active.set_word(field.offset(), field.distance(to));
             }
+            Some(Some(to)) => CrossTo::At(to),
             // A chain has no room for the tail: that of a rip-relative operand before an immediate.
-            Some(_) => self.crossings.push(Crossing { field: at, tail, to: CrossTo::Label(label) }),
+            Some(None) => CrossTo::Label(label),
+        };
+        self.crossings.push(Crossing { field, tail, to });
+    }
+
+    /// Make room in the section being written. When it would pass its limit, start over with an empty
+    /// one and the error kept: nothing that waits may point to what is no longer there.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, more: usize) {
+        if self.active.grow(more).is_err() {
+            self.fail(StitchError::TooLong);
+            self.active.clear();
+            self.resting.clear();
+            self.labels.fill(LabelState::UNUSED);
+            self.crossings.clear();
+            self.relocations.clear();
+            self.notes.clear();
         }
     }
 
     #[cold]
+    #[inline(never)]
+    fn put_piece_anew<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N] {
+        self.make_room(N);
+        self.active.put_piece(bytes)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep_note(&mut self, template: &'static Template) {
+        let at = self.position(self.active.len().saturating_sub(template.bytes.len() as u32));
+        self.notes.push((at, Note::Template(template)));
+    }
+
+    #[cold]
+    #[inline(never)]
     fn fail(&mut self, error: StitchError) {
         self.error.get_or_insert(error);
     }
@@ -255,14 +288,13 @@ impl Assembler {
 impl Sink for Assembler {
     #[inline(always)]
     fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N] {
-        self.active.put_piece(bytes)
+        if self.active.has_room(N) { self.active.put_piece(bytes) } else { self.put_piece_anew(bytes) }
     }
 
     #[inline(always)]
     fn note_template(&mut self, template: &'static Template) {
         if self.keeps_notes {
-            let at = self.position(self.active.len() - template.bytes.len());
-            self.notes.push((at, Note::Template(template)));
+            self.keep_note(template);
         }
     }
 }
@@ -270,11 +302,12 @@ impl Sink for Assembler {
 impl LinkSink<Label> for Assembler {
     #[inline(always)]
     fn link_rel32(&mut self, field: Field, label: Label) {
-        let at = self.position(self.active.len() - field.back as usize);
+        let offset = self.active.len() - field.back;
+        let at = self.position(offset);
         match self.labels.get_mut(label.0 as usize) {
             Some(state) if field.tail == 0 && !state.is_bound() => {
                 let next = std::mem::replace(state, LabelState::waiting(at));
-                self.active.set_word(at.offset(), next.0);
+                self.active.set_word(offset, next.0);
             }
             _ => self.link_apart(at, field.tail, label),
         }
@@ -283,7 +316,7 @@ impl LinkSink<Label> for Assembler {
 
 impl LinkSink<Function> for Assembler {
     fn link_rel32(&mut self, field: Field, to: Function) {
-        let at = self.position(self.active.len() - field.back as usize);
+        let at = self.position(self.active.len() - field.back);
         self.relocations.push(Relocation { field: at, tail: field.tail, to });
     }
 }

@@ -30,34 +30,55 @@ impl fmt::Display for CodePtr {
 }
 
 /// A position: an offset of at most [`Position::LIMIT`] and its section, in one word.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Position(u32);
 
 impl Position {
-    const COLD: u32 = 1 << 31;
-    /// Sections end before this offset, so that any distance in the code fits 32 signed bits and the
-    /// bit for "bound" is free in a label's word.
-    pub(super) const LIMIT: u32 = (1 << 30) - 1;
+    const COLD: u32 = 1 << 30;
+    /// Sections end here, so that any distance in the code fits 32 signed bits and the highest bit is
+    /// free in a label's word. Tests have short ones.
+    pub(super) const LIMIT: u32 = if cfg!(test) { 1 << 20 } else { Self::COLD } - 1;
 
-    pub(super) fn new(section: Section, offset: u32) -> Position {
-        debug_assert!(offset <= Self::LIMIT);
+    /// Where `section` begins.
+    pub(super) fn start(section: Section) -> Position {
         match section {
-            Section::Hot => Position(offset),
-            Section::Cold => Position(offset | Self::COLD),
+            Section::Hot => Position(0),
+            Section::Cold => Position(Self::COLD),
         }
     }
 
+    /// The position `offset` bytes into the section that begins here.
+    #[inline(always)]
+    pub(super) fn plus(self, offset: u32) -> Position {
+        Position(self.0 | offset)
+    }
+
+    #[inline(always)]
     pub(super) fn section(self) -> Section {
         if self.0 & Self::COLD == 0 { Section::Hot } else { Section::Cold }
     }
 
+    #[inline(always)]
     pub(super) fn offset(self) -> u32 {
         self.0 & !Self::COLD
     }
 
+    /// The offset, if this is in the section that begins at `start`; otherwise an offset that no section
+    /// has.
+    #[inline(always)]
+    pub(super) fn offset_from(self, start: Position) -> u32 {
+        self.0 ^ start.0
+    }
+
+    /// The distance that lets a field at `self` reach `to` in the same section.
+    #[inline(always)]
+    pub(super) fn distance(self, to: Position) -> u32 {
+        to.0.wrapping_sub(self.0.wrapping_add(4))
+    }
+
     /// Whether both are in one section.
     pub(super) fn beside(self, other: Position) -> bool {
-        (self.0 ^ other.0) & Self::COLD == 0
+        self.section() == other.section()
     }
 
     /// Where this is in the finished code, whose cold section starts at `cold_at`.
@@ -69,24 +90,27 @@ impl Position {
     }
 }
 
-/// What is known of a label, in one word: bound at a position, or waited for by a chain of fields, each
-/// of which holds the word of the next. The chain ends with [`LabelState::UNUSED`].
+/// What is known of a label, in one word: waited for by a chain of fields, each of which holds the word
+/// of the next; or unused, which also ends a chain; or bound. In this order, so that one comparison tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct LabelState(pub(super) u32);
 
 impl LabelState {
-    const BOUND: u32 = 1 << 30;
-    /// Not bound, and no field waits. The offset is the one that no field can have.
-    pub(super) const UNUSED: LabelState = LabelState(Position::LIMIT);
+    const BOUND: u32 = 1 << 31;
+    /// Not bound, and no field waits. As a position it would be the last one, where no field begins.
+    pub(super) const UNUSED: LabelState = LabelState(Self::BOUND - 1);
 
+    #[inline(always)]
     pub(super) fn bound(at: Position) -> LabelState {
         LabelState(at.0 | Self::BOUND)
     }
 
+    #[inline(always)]
     pub(super) fn waiting(field: Position) -> LabelState {
         LabelState(field.0)
     }
 
+    #[inline(always)]
     pub(super) fn is_bound(self) -> bool {
         self.0 & Self::BOUND != 0
     }
@@ -96,8 +120,9 @@ impl LabelState {
         self.is_bound().then_some(Position(self.0 & !Self::BOUND))
     }
 
-    /// The first field that waits, if it is not bound and one does.
+    /// The first field that waits, if one does.
+    #[inline(always)]
     pub(super) fn head(self) -> Option<Position> {
-        (!self.is_bound() && self != Self::UNUSED).then_some(Position(self.0))
+        (self.0 < Self::UNUSED.0).then_some(Position(self.0))
     }
 }

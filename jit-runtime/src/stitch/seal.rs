@@ -10,7 +10,7 @@ use crate::templates;
 use std::sync::Arc;
 
 /// Room kept for each veneer.
-const VENEER: usize = 16;
+const VENEER: u32 = 16;
 
 templates! {
     /// A stepping stone to a function that a 32-bit distance may not reach. r11 belongs to it, as to the
@@ -47,18 +47,19 @@ impl Sealed {
         check_labels(&mut assembler)?;
         let (hot, cold) = assembler.hot_and_cold();
         let cold_at = hot.len();
-        hot.extend(cold.bytes());
+        hot.append(cold);
         let end = hot.len();
         let mut functions: Vec<Function> = assembler.relocations.iter().map(|r| r.to).collect();
         functions.sort_unstable();
         functions.dedup();
         let first = end.next_multiple_of(VENEER);
-        let veneers: Vec<_> =
-            functions.into_iter().enumerate().map(|(n, f)| (f, (first + n * VENEER) as u32)).collect();
-        let len = veneers.last().map_or(end, |&(_, at)| at as usize + VENEER);
-        let len = i32::try_from(len).map_err(|_| StitchError::TooLong)? as u32;
-        assembler.hot_and_cold().0.pad_to(len as usize);
-        let mut sealed = Sealed { assembler, cold_at: cold_at as u32, len, veneers };
+        let veneers: Vec<_> = functions.into_iter().zip((first..).step_by(VENEER as usize)).collect();
+        let len = veneers.last().map_or(end, |&(_, at)| at + VENEER);
+        if i32::try_from(len).is_err() {
+            return Err(StitchError::TooLong);
+        }
+        assembler.hot_and_cold().0.pad_to(len);
+        let mut sealed = Sealed { assembler, cold_at, len, veneers };
         sealed.cross()?;
         Ok(sealed)
     }
@@ -167,7 +168,7 @@ impl Sealed {
             .binary_search_by_key(&to, |&(f, _)| f)
             .expect("settling gave a veneer to the function of each relocation");
         let at = self.veneers[slot].1;
-        let mut bytes = Vec::with_capacity(VENEER);
+        let mut bytes = Vec::with_capacity(VENEER as usize);
         veneer(&mut bytes, to.0 as i64);
         let room = &mut self.assembler.hot_and_cold().0.bytes_mut()[at as usize..];
         room[..bytes.len()].copy_from_slice(&bytes);
@@ -177,11 +178,13 @@ impl Sealed {
 
 /// Every label that a jump waits for must have been bound.
 fn check_labels(assembler: &mut Assembler) -> Result<(), StitchError> {
-    for (number, state) in assembler.labels().iter().enumerate() {
-        if let Some(field) = state.head() {
-            let label = Label(number as u32);
-            return Err(StitchError::UnboundLabel { label, used_at: CodePtr(field.offset()) });
-        }
+    let labels = assembler.label_states();
+    // All of them, without an early end: the compiler looks at many at once.
+    if labels.iter().fold(0, |waiting, state| waiting + u32::from(state.head().is_some())) == 0 {
+        return Ok(());
     }
-    Ok(())
+    let waiting = labels.iter().enumerate().find_map(|(number, state)| Some((number, state.head()?)));
+    waiting.map_or(Ok(()), |(number, field)| {
+        Err(StitchError::UnboundLabel { label: Label(number as u32), used_at: CodePtr(field.offset()) })
+    })
 }

@@ -1,5 +1,6 @@
 //! Labels, sections and relocations over made-up instructions, on fake memory and on real.
 
+use super::label::Position;
 use super::{Assembler, CodePtr, Function, Label, Section, StitchError};
 use crate::memory::CodeHeap;
 use arbtest::arbitrary::{Result, Unstructured};
@@ -146,6 +147,21 @@ fn what_is_wrong_is_told_when_the_code_is_sealed() {
     asm.put_piece(&[0x90; 3]);
     asm.patch_i32(CodePtr(0), 1);
     assert!(matches!(asm.seal(), Err(StitchError::PatchOutside { at: CodePtr(0), len: 4 })));
+}
+
+#[test]
+fn a_section_beyond_its_limit_is_an_error_and_emission_goes_on() {
+    let mut asm = Assembler::new();
+    let [before, unbound] = asm.labels();
+    jump(&mut asm, before, 0);
+    jump(&mut asm, unbound, 1);
+    for _ in 0..Position::LIMIT / 64 + 1 {
+        asm.put_piece(&[0x90; 64]);
+    }
+    asm.bind(before);
+    jump(&mut asm, before, 0);
+    asm.cold(|asm| jump(asm, before, 0));
+    assert!(matches!(asm.seal(), Err(StitchError::TooLong)));
 }
 
 #[test]
