@@ -24,8 +24,10 @@ pub fn unit(ops: &mut Assembler, program: &[Op]) {
             Op::Count { slot, done } => dynasm!(ops; .arch x64
                 ; dec QWORD [rbp + slot]; jz =>labels[done]),
             Op::Mix { src, dst } => mix(ops, src, dst),
-            Op::Bind { label } => dynasm!(ops; .arch x64; =>labels[label]),
         }
+    }
+    for label in labels {
+        dynasm!(ops; .arch x64; =>label);
     }
 }
 
@@ -45,7 +47,6 @@ pub fn straight_unit(ops: &mut Assembler, program: &[Op]) {
                 ; mov rax, [rbp + lhs]; cmp rax, [rbp + rhs]),
             Op::Count { slot, .. } => dynasm!(ops; .arch x64; dec QWORD [rbp + slot]),
             Op::Mix { src, dst } => mix(ops, src, dst),
-            Op::Bind { .. } => {}
         }
     }
 }
@@ -73,10 +74,9 @@ pub fn whole_unit(ops: &mut Assembler, value: i64, base: i32) {
         ; mov rax, QWORD value; mov [rbp + (base - 8)], rax
         ; mov rax, [rbp + (base - 8)]; add rax, [rbp + (base - 16)]; jo >first
         ; mov [rbp + (base - 24)], rax
-        ; mov rax, [rbp + (base - 24)]; cmp rax, [rbp + (base - 32)]; jl BYTE >second
+        ; mov rax, [rbp + (base - 24)]; cmp rax, [rbp + (base - 32)]; jl >second
         ; mov rax, [rbp + (base - 24)]; imul rax, [rbp + (base - 40)]; jo >third
         ; mov [rbp + (base - 48)], rax
-        ; second:
         ; mov rcx, [rbp + (base - 56)]; lea rdx, [rcx + 1]; sub rdx, BYTE 2; jb BYTE >fourth
         ; mov rax, [rbp + (base - 48)]; cqo; idiv rcx
         ; mov rax, [rbp + (base - 64)]
@@ -87,9 +87,8 @@ pub fn whole_unit(ops: &mut Assembler, value: i64, base: i32) {
         ; imul rax, rax, 0x2545f491; lea rax, [rax + rcx*2 + 0x27bb2ee6]
         ; mov [rbp + (base - 72)], rax
         ; dec QWORD [rbp + (base - 80)]; jz BYTE >fifth
-        ; first:
         ; mov rax, [rbp + (base - 88)]; add rax, [rbp + (base - 96)]; jo BYTE >sixth
         ; mov [rbp + (base - 104)], rax
-        ; third: ; fourth: ; fifth: ; sixth:
+        ; first: ; second: ; third: ; fourth: ; fifth: ; sixth:
     );
 }

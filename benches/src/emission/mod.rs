@@ -7,7 +7,7 @@
 pub mod dynasm;
 pub mod stitched;
 
-/// Labels of one unit. Every jump has its own.
+/// Labels of one unit: every jump has its own, bound at the end of the unit.
 pub const LABELS: usize = 6;
 /// Instructions of one unit, and of one without its jumps.
 pub const INSTRUCTIONS: usize = 42;
@@ -27,23 +27,16 @@ pub enum Op {
     BranchLess { lhs: i32, rhs: i32, target: usize },
     Count { slot: i32, done: usize },
     Mix { src: i32, dst: i32 },
-    Bind { label: usize },
 }
 
 /// The operations of one unit.
-pub const UNIT: [Op; 14] = [
+pub const UNIT: [Op; 8] = [
     Op::Constant { dst: -8, value: 0x1122_3344_5566_7788 },
     Op::Add { lhs: -8, rhs: -16, dst: -24, overflow: 0 },
     Op::BranchLess { lhs: -24, rhs: -32, target: 1 },
     Op::Mul { lhs: -24, rhs: -40, dst: -48, overflow: 2 },
-    Op::Bind { label: 1 },
     Op::Div { lhs: -48, rhs: -56, special: 3 },
     Op::Mix { src: -64, dst: -72 },
     Op::Count { slot: -80, done: 4 },
-    Op::Bind { label: 0 },
     Op::Add { lhs: -88, rhs: -96, dst: -104, overflow: 5 },
-    Op::Bind { label: 2 },
-    Op::Bind { label: 3 },
-    Op::Bind { label: 4 },
-    Op::Bind { label: 5 },
 ];

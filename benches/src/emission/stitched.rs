@@ -58,7 +58,7 @@ templates! {
 
 /// One unit, its jumps linked through labels made now.
 pub fn unit(asm: &mut Assembler, ops: &[Op]) {
-    let labels: [Label; LABELS] = std::array::from_fn(|_| asm.label());
+    let labels = asm.labels::<LABELS>();
     for op in ops {
         match *op {
             Op::Constant { dst, value } => constant(asm, dst, value),
@@ -68,9 +68,9 @@ pub fn unit(asm: &mut Assembler, ops: &[Op]) {
             Op::BranchLess { lhs, rhs, target } => branch_less(asm, lhs, rhs, labels[target]),
             Op::Count { slot, done } => count(asm, slot, labels[done]),
             Op::Mix { src, dst } => mix(asm, src, dst),
-            Op::Bind { label } => asm.bind(labels[label]),
         }
     }
+    labels.into_iter().for_each(|label| asm.bind(label));
 }
 
 /// One unit without its jumps, into any sink.
@@ -84,7 +84,6 @@ pub fn straight_unit(sink: &mut impl Sink, ops: &[Op]) {
             Op::BranchLess { lhs, rhs, .. } => straight_branch_less(sink, lhs, rhs),
             Op::Count { slot, .. } => straight_count(sink, slot),
             Op::Mix { src, dst } => mix(sink, src, dst),
-            Op::Bind { .. } => {}
         }
     }
 }
@@ -99,7 +98,6 @@ templates! {
         mov rax, [rbp + {a1}]; add rax, [rbp + {a2}]; jo first; mov [rbp + {a3}], rax;
         mov rax, [rbp + {b1}]; cmp rax, [rbp + {b2}]; jl second;
         mov rax, [rbp + {m1}]; imul rax, [rbp + {m2}]; jo third; mov [rbp + {m3}], rax;
-        second:
         mov rcx, [rbp + {d2}]; lea rdx, [rcx + 1]; sub rdx, 2; jb fourth;
         mov rax, [rbp + {d1}]; cqo; idiv rcx;
         mov rax, [rbp + {x1}];
@@ -110,9 +108,8 @@ templates! {
         imul rax, rax, 0x2545f491; lea rax, [rax + rcx*2 + 0x27bb2ee6];
         mov [rbp + {x2}], rax;
         dec qword [rbp + {n}]; jz fifth;
-        first:
         mov rax, [rbp + {e1}]; add rax, [rbp + {e2}]; jo sixth; mov [rbp + {e3}], rax;
-        third: fourth: fifth: sixth:
+        first: second: third: fourth: fifth: sixth:
     >;
 }
 
@@ -153,6 +150,5 @@ pub fn copy(code: &mut Vec<u8>, op: &Op) {
         Op::BranchLess { .. } => code.extend_from_slice(branch_less::TEMPLATE.bytes),
         Op::Count { .. } => code.extend_from_slice(count::TEMPLATE.bytes),
         Op::Mix { .. } => code.extend_from_slice(mix::TEMPLATE.bytes),
-        Op::Bind { .. } => {}
     }
 }
