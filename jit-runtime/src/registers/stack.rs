@@ -351,27 +351,12 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         }
     }
 
-    /// Copy the top.
+    /// Copy the top. The copy of a value that is in a slot names the same slot: if that is the home of the
+    /// value below, the home is not written before the copy, which stands above, has gone or taken its place.
     pub fn dup<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E) {
-        let at = self.entries.len() - 1;
-        let top = self.entries[at];
-        let is_home = top.payload == Payload::Slot(self.home(at));
+        let top = *self.peek(0);
         let copy = match top.payload {
-            Payload::Const(_) => top,
-            Payload::Slot(_) if !is_home => top,
-            Payload::Slot(slot) => {
-                let payload = self.take(emit);
-                emit.load_payload(payload, slot);
-                let tag = match top.tag {
-                    Tag::InSlot => {
-                        let r = self.take(emit);
-                        emit.load_tag(r, slot);
-                        Tag::Reg(r)
-                    }
-                    known => known,
-                };
-                Entry { payload: Payload::Reg(payload), tag }
-            }
+            Payload::Const(_) | Payload::Slot(_) => top,
             Payload::Reg(_) => self.copy_of_top(emit),
         };
         self.push(emit, copy);
@@ -414,9 +399,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
     /// Everything goes home: the state of calls, and the one that joins agree on. Kinds stay known.
     pub fn flush<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E) {
         for at in 0..self.entries.len() {
-            if !self.is_home(at) {
-                self.send_home(emit, at);
-            }
+            self.send_home(emit, at);
         }
     }
 
@@ -438,17 +421,11 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
 
     /// Store the value at `at` in its home and free its registers.
     fn send_home<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, at: usize) {
-        let home = self.home(at);
-        if let Payload::Slot(slot) = self.entries[at].payload {
-            if slot == home {
-                return;
-            }
-            self.lift(emit, at);
-        }
-        // Lifting may have had to send this very entry home to find a register.
         if self.is_home(at) {
             return;
         }
+        self.lift(emit, at);
+        let home = self.home(at);
         let entry = self.entries[at];
         emit.store(home, &entry);
         self.release_entry(&entry);
@@ -459,7 +436,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         self.entries[at] = Entry { payload: Payload::Slot(home), tag };
     }
 
-    /// Move the value at `at` from a slot to registers.
+    /// Move the value at `at` to registers, if it is in a slot.
     fn lift<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, at: usize) {
         let Payload::Slot(slot) = self.entries[at].payload else { return };
         let payload = self.take(emit);

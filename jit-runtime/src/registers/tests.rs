@@ -116,7 +116,7 @@ impl Bench {
 
     fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let depth = self.model.len();
-        let what = u.int_in_range(0..=12)?;
+        let what = u.int_in_range(0..=14)?;
         self.trace.push(format!("{what} at depth {depth}"));
         match what {
             0 => {
@@ -153,8 +153,11 @@ impl Bench {
             }
             5 => self.write_local(u)?,
             6 if depth > 0 => {
+                // Meanwhile the client may hold registers of its own.
+                let held: Vec<Gpr> = (0..u.int_in_range(0..=2)?).map(|_| self.take_with(0)).collect();
                 self.model.push(self.model[depth - 1]);
                 self.cache.dup(&mut self.machine);
+                held.into_iter().for_each(|r| self.cache.release(r));
             }
             7 if depth > 1 => {
                 self.model.swap(depth - 1, depth - 2);
@@ -190,9 +193,37 @@ impl Bench {
                 self.machine.registers.clear();
                 self.cache.restart(depth);
             }
+            13 => {
+                // Control arrives from elsewhere, with everything at home; what was before does not matter.
+                for n in 0..depth {
+                    self.machine.slots.insert(self.cache.home(n), self.model[n]);
+                }
+                self.machine.registers.clear();
+                self.cache.restart(depth);
+            }
+            14 if depth > 0 => self.load(u.choose_index(depth.min(2))?, u.arbitrary()?),
             _ => {}
         }
         Ok(())
+    }
+
+    /// The value `n` below the top is in registers, with its tag or without, and may be anywhere afterwards.
+    fn load(&mut self, n: usize, both: bool) {
+        let want = self.model[self.model.len() - 1 - n];
+        if both {
+            // The tag of each kind is the constant of that number.
+            let [payload, tag] = self.cache.load_both(&mut self.machine, n, |kind| kind);
+            assert_eq!(
+                (self.machine.register(payload), self.machine.register(tag)),
+                (want.payload, want.tag)
+            );
+            assert_eq!(self.cache.peek(n).tag, Tag::Reg(tag));
+            assert_eq!(self.cache.peek(n).payload, Payload::Reg(payload));
+        } else {
+            let r = self.cache.load(&mut self.machine, n);
+            assert_eq!(self.machine.register(r), want.payload);
+            assert_eq!(self.cache.peek(n).payload, Payload::Reg(r));
+        }
     }
 
     fn write_local(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
@@ -240,6 +271,15 @@ fn constants_and_locals_cost_nothing_until_they_are_used() {
     bench.cache.push(&mut bench.machine, Entry { payload: Payload::Slot(Slot(0)), tag: Tag::InSlot });
     assert!(bench.machine.registers.is_empty());
     assert_eq!(bench.cache.in_use(), RegSet::EMPTY);
+}
+
+#[test]
+fn a_copy_of_a_value_in_memory_costs_nothing() {
+    let mut bench = Bench::new(6, 4);
+    bench.cache.restart(1);
+    bench.cache.dup(&mut bench.machine);
+    assert_eq!(bench.cache.peek(0).payload, Payload::Slot(bench.cache.home(0)));
+    assert!(bench.machine.registers.is_empty());
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Labels, sections and relocations over made-up instructions, on fake memory and on real.
 
 use super::label::Position;
-use super::{Assembler, CodePtr, Function, Label, Section, StitchError};
+use super::{Assembler, CodePtr, Function, Label, Note, Section, StitchError};
 use crate::memory::CodeHeap;
+use crate::x64;
 use arbtest::arbitrary::{Result, Unstructured};
-use jit_asm::{Field, LinkSink, Sink};
+use jit_asm::{Field, LinkSink, Sink, Template};
 
 fn heap() -> CodeHeap {
     CodeHeap::probe().expect("this machine gives code memory")
@@ -99,10 +100,10 @@ fn a_function_out_of_reach_is_reached_through_a_veneer() {
     let mut asm = Assembler::new();
     let far = Function(0x1234_5678_9ABC_DEF0);
     jump(&mut asm, far, 0);
-    jump(&mut asm, far, 0);
+    jump(&mut asm, far, 4);
     let code = asm.seal().and_then(|s| s.publish(&heap())).expect("published");
     let bytes = code.block().bytes();
-    let (first, second) = (goes_to(&bytes, 0, 0), goes_to(&bytes, 5, 0));
+    let (first, second) = (goes_to(&bytes, 0, 0), goes_to(&bytes, 5, 4));
     assert_eq!((first, second), (16, 16), "one veneer serves both");
     let target: [u8; 8] = bytes[18..26].try_into().expect("eight bytes");
     assert_eq!(u64::from_le_bytes(target), far.0 as u64);
@@ -116,11 +117,52 @@ fn a_function_within_reach_is_called_directly() {
     let mut asm = Assembler::new();
     asm.put_piece(&[0x90; 3]);
     let callee = asm.seal().and_then(|s| s.publish(&heap)).expect("published");
+    for tail in [0, 1, 4] {
+        let mut asm = Assembler::new();
+        jump(&mut asm, Function(callee.address()), tail);
+        let code = asm.seal().and_then(|s| s.publish(&heap)).expect("published");
+        let to = code.address() as i64 + goes_to(&code.block().bytes(), 0, tail);
+        assert_eq!(to, callee.address() as i64, "with {tail} bytes behind the field");
+    }
+}
+
+#[test]
+fn the_end_of_code_is_an_address_to_return_to_and_none_to_go_to() {
     let mut asm = Assembler::new();
-    jump(&mut asm, Function(callee.address()), 0);
-    let code = asm.seal().and_then(|s| s.publish(&heap)).expect("published");
-    let to = code.address() as i64 + goes_to(&code.block().bytes(), 0, 0);
-    assert_eq!(to, callee.address() as i64);
+    asm.put_piece(&[0x90; 3]);
+    let code = asm.seal().and_then(|s| s.publish(&heap())).expect("published");
+    let address = code.address();
+    assert_eq!([2, 3].map(|at| code.address_of(CodePtr(at))), [Some(address + 2), None]);
+    let offsets = [address - 1, address, address + 3, address + 4].map(|at| code.offset_of(at));
+    assert_eq!(offsets, [None, Some(CodePtr(0)), Some(CodePtr(3)), None]);
+}
+
+/// Notes are told by place, those of the cold section last, whenever they were made; those of one place in
+/// the order in which they were made.
+#[test]
+fn a_listing_is_in_the_order_of_the_code() {
+    const THREE: Template = x64! { nop; nop; nop };
+    let mut asm = Assembler::with_listing();
+    asm.cold(|asm| {
+        asm.mark(9);
+        asm.emit(const { &THREE });
+    });
+    asm.mark(1);
+    asm.emit(const { &THREE });
+    asm.mark(2);
+    asm.mark(3);
+    asm.emit(const { &THREE });
+    let (code, mut asm) = asm.seal().expect("no label").publish_and_recycle(&heap());
+    let code = code.expect("published");
+    let notes = code.listing().expect("kept").notes();
+    let (three, mark) = (Note::Template(const { &THREE }), Note::Mark);
+    let at = |offset, note| (CodePtr(offset), note);
+    let hot = [at(0, mark(1)), at(0, three), at(3, mark(2)), at(3, mark(3)), at(3, three)];
+    assert_eq!(notes.split_at(5), (&hot[..], &[at(6, mark(9)), at(6, three)][..]));
+
+    asm.mark(4);
+    let next = asm.seal().and_then(|s| s.publish(&heap())).expect("published");
+    assert_eq!(next.listing().expect("still kept").notes(), [at(0, mark(4))]);
 }
 
 #[test]
@@ -175,5 +217,7 @@ fn an_assembler_comes_back_empty() {
     assert_eq!((asm.offset(), asm.section()), (CodePtr(0), Section::Hot));
     assert_eq!(asm.label(), Label(0));
     asm.bind(Label(0));
-    assert!(asm.seal().is_ok_and(|s| s.is_empty()));
+    asm.bind(Label(0));
+    asm.clear();
+    assert!(asm.seal().is_ok_and(|s| s.is_empty()), "what was wrong is forgotten, too");
 }
