@@ -1,9 +1,10 @@
 //! Every tier against the interpreter, bit for bit: results, errors, and where the errors are.
 
+use arbtest::arbitrary::{Result, Unstructured};
 use arbtest::arbtest;
 use jit_runtime::tier::policy::{Thresholds, Tier};
-use jit_vm::testing::{Expr, ExprCase, Script, generate, outcome};
-use jit_vm::{FuncId, Interpreter, ModuleBuilder, Options, Program, Value, Vm};
+use jit_vm::testing::{Expr, ExprCase, Script, generate, outcome, shuffle};
+use jit_vm::{FuncId, FunctionBuilder, Interpreter, ModuleBuilder, Options, Program, Value, Vm};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -146,6 +147,90 @@ fn generated_expressions_agree() {
         Ok(())
     })
     .budget_ms(4000);
+}
+
+/// One VM through a life of calls: thresholds of a few calls, arguments of any kind (so what was speculated
+/// on stops being true), stacks that are sometimes too small, tiers set by hand in between. Each outcome is
+/// the interpreter's, and in the end all native code is gone. Also the body of a fuzz target.
+fn one_life(u: &mut Unstructured<'_>) -> Result<()> {
+    let script = if u.arbitrary()? { shuffle(u)? } else { generate(u)? };
+    let program = Arc::new(script.program);
+    let stack_slots = if u.ratio(1, 4)? { u.int_in_range(1..=60)? } else { SLOTS };
+    let thresholds = Thresholds { calls: u.int_in_range(0..=5)?, failures: u.int_in_range(0..=3)? };
+    let options =
+        Options { stack_slots, thresholds, stress: *u.choose(&[0, 0, 1, 2, 3, 7])?, ..Options::default() };
+    let mut vm = Vm::new(Arc::clone(&program), options).expect("a VM");
+    let mut history = vec![];
+    for _ in 0..u.int_in_range(4..=16)? {
+        let case = u.choose(&script.cases)?;
+        if u.ratio(1, 6)? {
+            let tier = *u.choose(&[Tier::Interpreted, Tier::Speculative, Tier::Plain])?;
+            vm.set_tier(case.function, tier).expect("compiled");
+            history.push(format!("{:?} becomes {tier:?}", case.function));
+        }
+        let mut arguments = case.arguments.clone();
+        for argument in arguments.iter_mut().skip(1) {
+            if u.ratio(1, 4)? {
+                *argument =
+                    if u.arbitrary()? { Value::bool(u.arbitrary()?) } else { Value::int(u.arbitrary()?) };
+            }
+        }
+        history.push(format!("{:?} with {arguments:?}", case.function));
+        let expected = outcome(&Interpreter::new(stack_slots).run(&program, case.function, &arguments));
+        let got = outcome(&vm.call(case.function, &arguments));
+        assert_eq!(got, expected, "{options:?}\nafter {history:#?}\nin\n{}", program.to_module());
+    }
+    for (function, _) in program.functions() {
+        vm.set_tier(function, Tier::Interpreted).expect("nothing to compile");
+    }
+    let unused = Vm::new(program, Options { thresholds: Thresholds { calls: 1, ..thresholds }, ..options });
+    let (stats, unused) = (vm.stats(), unused.expect("a VM").stats());
+    assert_eq!(
+        (stats.code_bytes, stats.waiting),
+        (unused.code_bytes, 0),
+        "native code that nobody can enter"
+    );
+    assert_eq!(stats.freed, stats.compiled);
+    Ok(())
+}
+
+#[test]
+fn a_vm_is_right_all_its_life() {
+    arbtest(one_life).size_min(1 << 9).size_max(1 << 13).budget_ms(3000);
+}
+
+/// However many locals there are, and whatever a frame has left where they are.
+#[test]
+fn locals_start_as_the_integer_zero() {
+    for locals in (1..=9).chain([300]) {
+        let mut module = ModuleBuilder::new();
+        let mut rubbish = FunctionBuilder::new(0);
+        for _ in 0..locals + 3 {
+            rubbish.bool(true);
+        }
+        rubbish.ret();
+        let rubbish = module.function("rubbish", rubbish);
+        let mut f = FunctionBuilder::new(1);
+        let found = f.label();
+        for _ in 0..locals {
+            let local = f.local();
+            f.get(local).int(0).ne().jump_if(found);
+        }
+        f.bool(true).ret().place(found).bool(false).ret();
+        let f = module.function("f", f);
+        let program = Arc::new(module.finish().expect("labels are bound").verify().expect("it verifies"));
+        for way in WAYS {
+            let mut vm = way.vm(&program);
+            for turn in 0..4 {
+                assert_eq!(outcome(&vm.call(rubbish, &[])), "= true");
+                assert_eq!(
+                    outcome(&vm.call(f, &[Value::int(1)])),
+                    "= true",
+                    "{locals} locals, {way:?}, {turn}"
+                );
+            }
+        }
+    }
 }
 
 /// Every operator at every pair of values where something could turn, each operand a constant or not.

@@ -265,16 +265,16 @@ impl Walk<'_> {
     /// The payload of the top goes to rax, its tag to rdx.
     fn ret(&mut self) {
         let value = self.out.cache.pop();
-        let emit = &mut self.out.emit;
-        if value.payload != Payload::Reg(Gpr::Rdx) {
-            load_result_tag_after(emit, &value);
-        } else if value.tag == Tag::Reg(Gpr::Rax) {
-            t::exchange_results(&mut emit.asm);
-        } else {
-            emit.copy(Gpr::Rax, Gpr::Rdx);
-            load_tag_word(emit, &value);
-        }
         self.out.cache.release_entry(&value);
+        let emit = &mut self.out.emit;
+        let mut tag = value.tag;
+        if tag == Tag::Reg(Gpr::Rax) {
+            // Out of the way of the payload.
+            emit.copy(Gpr::R11, Gpr::Rax);
+            tag = Tag::Reg(Gpr::R11);
+        }
+        load_payload_word(emit, &value);
+        load_tag_word(emit, &Entry { tag, ..value });
         frame::leave_frame(self.asm());
     }
 
@@ -365,17 +365,7 @@ impl Walk<'_> {
     }
 }
 
-/// A result whose payload is not in rdx: payload first, unless the tag is in its way.
-fn load_result_tag_after(emit: &mut Emitter, value: &Entry<Kind, Value>) {
-    if value.tag == Tag::Reg(Gpr::Rax) {
-        load_tag_word(emit, value);
-        load_payload_word(emit, value);
-    } else {
-        load_payload_word(emit, value);
-        load_tag_word(emit, value);
-    }
-}
-
+/// rax becomes the payload.
 fn load_payload_word(emit: &mut Emitter, value: &Entry<Kind, Value>) {
     match value.payload {
         Payload::Reg(Gpr::Rax) => {}
@@ -385,6 +375,7 @@ fn load_payload_word(emit: &mut Emitter, value: &Entry<Kind, Value>) {
     }
 }
 
+/// rdx becomes the tag.
 fn load_tag_word(emit: &mut Emitter, value: &Entry<Kind, Value>) {
     match (value.tag, value.payload) {
         (Tag::Reg(Gpr::Rdx), _) => {}

@@ -138,8 +138,6 @@ templates! {
 
     /// Calls the function whose entry is `entry` bytes into the table, with a frame `up` bytes higher.
     pub(super) fn call(up: i32, entry: i32) = x64!< add rbx, {up: i32}; mov rax, [r14 + {const Header::TABLE}]; call [rax + {entry}]; sub rbx, {up: i32} >;
-    /// rax and rdx change places.
-    pub(super) fn exchange_results() = x64!< xchg rax, rdx >;
 
     /// One exit: the return address of the call is its name.
     pub(super) fn exit(common: Label) = x64!< call {common} >;

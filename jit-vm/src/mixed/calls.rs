@@ -249,6 +249,12 @@ extern "C-unwind" fn leave_native(context: *mut Context, captured: *const Captur
         let offset = (captured.return_address() - start) as u32;
         (installed.function, installed.maps.read(offset).expect("every exit has a frame map"))
     };
+    debug_assert_eq!(
+        Some(frame.depth as usize),
+        program.function(function).depth(frame.pc),
+        "compiler and verifier agree about the depth at {} of {function:?}",
+        frame.pc
+    );
     let base = state.stack.slot(captured.register(Gpr::Rbx) as usize);
     frame.rebuild(|r| captured.register(r), &mut Slots(&mut state.stack.slots()[base..]));
     state.stats.exits += 1;
