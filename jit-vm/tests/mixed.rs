@@ -170,6 +170,20 @@ fn a_function_is_compiled_by_the_call_that_reaches_the_threshold() {
     assert_eq!(vm.stats().compiled, 1);
 }
 
+#[test]
+fn calls_from_native_code_count_too() {
+    let program = program(TURNS);
+    let (even, odd) = (find(&program, "even"), find(&program, "odd"));
+    let options = Options { thresholds: Thresholds { calls: 30, failures: 3 }, ..Options::default() };
+    let mut vm = Vm::new(program, options).expect("a VM");
+    vm.set_tier(even, Tier::Plain).expect("compiled");
+    // Each second frame is one of `odd`.
+    assert_eq!(outcome(&vm.call(even, &[int(58), int(2)])), "= 108");
+    assert_eq!(vm.tier(odd), Tier::Interpreted);
+    assert_eq!(outcome(&vm.call(even, &[int(1), int(2)])), "= 101");
+    assert_eq!((vm.tier(even), vm.tier(odd)), (Tier::Plain, Tier::Speculative));
+}
+
 /// Tier-up in the middle of a recursion: the frames that are interpreted end so, the callee is native.
 #[test]
 fn a_recursion_changes_tier_on_its_way_down() {
@@ -304,6 +318,48 @@ fn code_that_was_left_lives_as_long_as_a_frame_is_in_it() {
     assert_eq!(vm.stats().exits, 10);
 }
 
+/// The guard fails at the bottom only. The frames above return into code that was replaced meanwhile, one
+/// after the other, and nobody leaves it again.
+const BOTTOM: &str = "
+func dive(2) {
+    get 0
+    int 0
+    eq
+    jump_if bottom
+    get 0
+    int 1
+    sub
+    get 1
+    call dive
+    int 1
+    add
+    ret
+bottom:
+    get 1
+    int 1
+    eq
+    pop
+    int 0
+    ret
+}
+";
+
+#[test]
+fn code_that_is_returned_into_is_freed_when_the_last_frame_has() {
+    let program = program(BOTTOM);
+    let dive = find(&program, "dive");
+    let options = Options { thresholds: Thresholds { calls: 4, failures: 1 }, ..Options::default() };
+    let mut vm = Vm::new(Arc::clone(&program), options).expect("a VM");
+    for _ in 0..2 {
+        assert_eq!(outcome(&vm.call(dive, &[int(1), int(1)])), "= 1");
+    }
+    assert_eq!(vm.tier(dive), Tier::Speculative);
+    assert_eq!(outcome(&vm.call(dive, &[int(10), Value::bool(true)])), "= 10");
+    let stats = vm.stats();
+    assert_eq!((stats.exits, vm.tier(dive)), (1, Tier::Plain));
+    assert_eq!((stats.freed, stats.waiting), (1, 0));
+}
+
 #[test]
 fn stress_leaves_through_guards_that_hold_and_counts_no_failure() {
     let program = program(FACTORIAL);
@@ -314,6 +370,7 @@ fn stress_leaves_through_guards_that_hold_and_counts_no_failure() {
         assert_eq!(outcome(&vm.call(factorial, &[int(20)])), "= 2432902008176640000");
         let stats = vm.stats();
         assert!(stats.exits > 0, "stress {stress} leaves");
+        assert!(stress > 1 || stats.exits == 20, "every call leaves at its first guard");
         assert_eq!((stats.failures, vm.tier(factorial)), (0, Tier::Plain));
     }
 }

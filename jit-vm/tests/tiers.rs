@@ -115,6 +115,45 @@ fn files_agree() {
     }
 }
 
+/// The calls of one VM change what was seen: each case of a file after each other one, which has been
+/// speculated on.
+#[test]
+fn what_was_speculated_on_may_change() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/run/places.txt");
+    let script = Script::parse(&fs::read_to_string(path).expect("a text")).expect("a script");
+    let program = Arc::new(script.program);
+    for first in &script.cases {
+        for then in script.cases.iter().filter(|then| then.function == first.function) {
+            let mut vm = Way::Speculative { stress: 0 }.vm(&program);
+            for case in [first, first, first, then, first] {
+                let expected =
+                    outcome(&Interpreter::new(SLOTS).run(&program, case.function, &case.arguments));
+                let got = outcome(&vm.call(case.function, &case.arguments));
+                assert_eq!(got, expected, "{:?} after {:?}", case, first.arguments);
+            }
+        }
+    }
+}
+
+/// The n-th guard of the first call leaves, for every n that there is.
+#[test]
+fn every_guard_of_a_small_function_is_left_once() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/run/places.txt");
+    let script = Script::parse(&fs::read_to_string(path).expect("a text")).expect("a script");
+    let program = Arc::new(script.program);
+    for case in &script.cases {
+        let expected = outcome(&Interpreter::new(SLOTS).run(&program, case.function, &case.arguments));
+        for stress in 1.. {
+            let mut vm = Way::Plain { stress }.vm(&program);
+            let got = outcome(&vm.call(case.function, &case.arguments));
+            assert_eq!(got, expected, "guard {stress} of {case:?}");
+            if vm.stats().exits == vm.stats().failures {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn generated_programs_agree() {
     arbtest(|u| {
@@ -169,10 +208,12 @@ fn one_life(u: &mut Unstructured<'_>) -> Result<()> {
             history.push(format!("{:?} becomes {tier:?}", case.function));
         }
         let mut arguments = case.arguments.clone();
+        // The first may be the fuel that ends the program.
         for argument in arguments.iter_mut().skip(1) {
             if u.ratio(1, 4)? {
-                *argument =
-                    if u.arbitrary()? { Value::bool(u.arbitrary()?) } else { Value::int(u.arbitrary()?) };
+                let integers = [0, 1, -1, 64, u.arbitrary()?].map(Value::int);
+                let booleans = [false, true].map(Value::bool);
+                *argument = *if u.arbitrary()? { u.choose(&booleans)? } else { u.choose(&integers)? };
             }
         }
         history.push(format!("{:?} with {arguments:?}", case.function));

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 pub struct CodeMap<T> {
     /// By start address.
     code: BTreeMap<usize, Placed<T>>,
-    retired: usize,
+    /// The starts of what waits to be freed.
+    retired: Vec<usize>,
 }
 
 #[derive(Debug)]
 struct Placed<T> {
     len: usize,
     value: T,
-    retired: bool,
 }
 
 /// How much code a sweep found.
@@ -28,7 +28,7 @@ pub struct Retired {
 
 impl<T> Default for CodeMap<T> {
     fn default() -> Self {
-        CodeMap { code: BTreeMap::new(), retired: 0 }
+        CodeMap { code: BTreeMap::new(), retired: vec![] }
     }
 }
 
@@ -41,7 +41,7 @@ impl<T> CodeMap<T> {
 
     /// Enter `len` bytes of code at `start`.
     pub fn insert(&mut self, start: usize, len: usize, value: T) {
-        let before = self.code.insert(start, Placed { len, value, retired: false });
+        let before = self.code.insert(start, Placed { len, value });
         debug_assert!(before.is_none(), "two pieces of code at {start:#x}");
     }
 
@@ -55,26 +55,28 @@ impl<T> CodeMap<T> {
 
     /// The code at `start` is not entered any more. It is freed by a later [`CodeMap::sweep`].
     pub fn retire(&mut self, start: usize) {
-        if let Some(placed) = self.code.get_mut(&start)
-            && !placed.retired
-        {
-            placed.retired = true;
-            self.retired += 1;
+        if self.code.contains_key(&start) && !self.retired.contains(&start) {
+            self.retired.push(start);
         }
     }
 
     /// Drop the retired code that none of `returns` lies in. These must be all return addresses on the
-    /// stacks that run the code.
-    pub fn sweep(&mut self, returns: impl Iterator<Item = usize>) -> Retired {
-        if self.retired == 0 {
-            return Retired::default();
+    /// stacks that run the code; no more of them are asked for than it takes to know.
+    pub fn sweep(&mut self, mut returns: impl Iterator<Item = usize>) -> Retired {
+        let mut unused = std::mem::take(&mut self.retired);
+        while !unused.is_empty()
+            && let Some(address) = returns.next()
+        {
+            if let Some((start, _)) = self.at_return(address)
+                && let Some(n) = unused.iter().position(|&s| s == start)
+            {
+                self.retired.push(unused.swap_remove(n));
+            }
         }
-        let mut used: Vec<usize> = returns.filter_map(|address| Some(self.at_return(address)?.0)).collect();
-        used.sort_unstable();
-        let before = self.retired;
-        self.code.retain(|start, placed| !placed.retired || used.binary_search(start).is_ok());
-        self.retired = self.code.values().filter(|placed| placed.retired).count();
-        Retired { freed: before - self.retired, in_use: self.retired }
+        for start in &unused {
+            self.code.remove(start);
+        }
+        Retired { freed: unused.len(), in_use: self.retired.len() }
     }
 
     /// How many pieces it holds, retired ones included.
@@ -92,6 +94,6 @@ impl<T> CodeMap<T> {
     /// How many pieces wait to be freed.
     #[must_use]
     pub fn retired(&self) -> usize {
-        self.retired
+        self.retired.len()
     }
 }

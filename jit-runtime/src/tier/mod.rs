@@ -13,7 +13,8 @@
 //! instructions of it that are calls: so a walk of the frames sees every place it can return to.
 //!
 //! **Cost.** A call through the table is one load. Looking up an address is logarithmic in the number of
-//! functions; a sweep is linear in frames and in retired code.
+//! functions; a sweep looks up each frame until all retired code is known to be in use, and costs nothing
+//! while nothing is retired.
 
 mod code_map;
 mod entry_table;

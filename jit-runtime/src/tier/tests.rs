@@ -61,6 +61,11 @@ fn retired_code_lives_as_long_as_a_frame_is_in_it() {
     assert_eq!(map.retired(), 1);
     assert_eq!(map.sweep([300, 105, 7].into_iter()), Retired { freed: 0, in_use: 1 });
     assert_eq!(map.at_return(105).map(|(start, _)| start), Some(100), "its frames still find it");
-    assert_eq!(map.sweep([205].into_iter()), Retired { freed: 1, in_use: 0 });
+    let mut walked = [105, 105, 205].into_iter();
+    assert_eq!(map.sweep(walked.by_ref()), Retired { freed: 0, in_use: 1 });
+    assert_eq!(walked.len(), 2, "the walk ends when all that waits is known to be in use");
+    map.retire(200);
+    assert_eq!(map.sweep([205].into_iter()), Retired { freed: 1, in_use: 1 });
+    assert_eq!((map.len(), map.retired()), (1, 1));
     assert_eq!((Rc::strong_count(&pieces[0]), Rc::strong_count(&pieces[1])), (1, 2));
 }

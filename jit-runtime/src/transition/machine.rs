@@ -68,7 +68,8 @@ impl Machine {
     ///
     /// # Safety
     /// The caller is Rust code that the machine's JIT code called through [`super::rust_call`] (or code that
-    /// it calls), on the same thread, and the frames are not used after it returns.
+    /// it calls), on the same thread, and the frames are not used after it returns. While nothing is entered
+    /// there is no frame, and nothing to promise.
     #[must_use]
     pub unsafe fn frames(&self) -> Frames<'_> {
         Frames { fp: self.segment.exit_fp, segment: self.segment, machine: core::marker::PhantomData }

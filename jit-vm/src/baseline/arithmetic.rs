@@ -188,9 +188,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn shift(&mut self, op: Op) {
-        if let Payload::Const(count) = self.out.cache.peek(0).payload
-            && count.as_int().is_some()
-        {
+        if let Payload::Const(count) = self.out.cache.peek(0).payload {
             return self.shift_by_constant(op, count.payload());
         }
         let out = &mut *self.out;
@@ -219,6 +217,7 @@ impl Walk<'_> {
     }
 
     fn shift_by_constant(&mut self, op: Op, count: u64) {
+        // If the constant is no integer, the code is left here for good.
         self.guard_integers(2);
         if let Some(value) = self.folded(op) {
             return self.replace_two(value);

@@ -5,10 +5,11 @@ use super::kinds::Kinds;
 use super::pinning;
 use super::templates as t;
 use super::{CompileError, Compiled, Request};
+use crate::module::{MAX_FUNCTIONS, MAX_LOCALS, MAX_STACK};
 use crate::op::{FuncId, Op};
 use crate::profile::Profile;
 use crate::value::{Kind, Value};
-use crate::verify::{Program, Verified};
+use crate::verify::Verified;
 use jit_runtime::deopt::{FrameMaps, MapEntry, Source, WordAt};
 use jit_runtime::frame;
 use jit_runtime::memory::CodeHeap;
@@ -404,12 +405,9 @@ fn words(home: Slot, entry: &Entry<Kind, Value>) -> impl Iterator<Item = (WordAt
     [word(TAG_WORD, tag), word(PAYLOAD_WORD, payload)].into_iter().filter(move |_| !at_home)
 }
 
-/// For the callers that only have a program and a number.
-impl Program {
-    /// Whether native code can be made of it: its slots and its table entry are within reach of the
-    /// displacements of the templates.
-    pub(crate) fn can_be_compiled(&self, function: FuncId) -> bool {
-        const REACH: usize = i32::MAX as usize;
-        (self.function(function).frame_size() + 1) * Value::SIZE <= REACH && function.index() * 8 <= REACH
-    }
-}
+/// Slots and entries are within reach of the displacements of the templates, in every verified program.
+const _: () = {
+    const REACH: usize = i32::MAX as usize;
+    assert!((MAX_LOCALS as usize + MAX_STACK as usize + 1) * Value::SIZE <= REACH);
+    assert!(MAX_FUNCTIONS * size_of::<usize>() <= REACH);
+};

@@ -32,7 +32,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Native stack that is kept free for Rust code that native code calls: the interpreter, the compiler, the
-/// unwinder.
+/// unwinder. Looked at where native code is entered, which is the only way deeper: the interpreter does not
+/// nest by itself, and native frames end above the reserve.
 const RESERVE: usize = 256 << 10;
 
 /// The status of a cut: the error is in the context.
@@ -139,20 +140,11 @@ impl Runner {
 
     /// Free the code that nobody returns to.
     pub(super) fn sweep(&mut self) {
-        let context = self.context();
-        if context.state.code.retired() == 0 {
-            return;
-        }
+        let Context { header, state } = self.context();
         // SAFETY: this runner is the active one, so native code of this context runs nowhere but in frames
-        // below that called Rust through the gate's stubs; they do not move while we look.
-        let frames = unsafe { context.header.machine.frames() };
-        let returns: Vec<usize> = frames.map(|frame| frame.return_address).collect();
-        context.state.sweep(returns.into_iter());
-    }
-
-    /// Whether the stack has room to interpret something called by native code.
-    fn has_room(&mut self) -> bool {
-        self.state().native.remaining() >= RESERVE
+        // below that called Rust through the gate's stubs, if at all; they do not move while we look.
+        let frames = unsafe { header.machine.frames() };
+        state.sweep(frames.map(|frame| frame.return_address));
     }
 
     /// Hand a result to native code.
@@ -190,9 +182,9 @@ impl Host for Runner {
 
 /// Make the functions below callable by native code.
 pub(super) fn publish(heap: &CodeHeap, gate: &Gate) -> Result<RustCalls, StitchError> {
-    type Call = extern "C-unwind" fn(*mut Context, u64, u64) -> Checked;
-    type Leave = extern "C-unwind" fn(*mut Context, *const Captured) -> Checked;
-    type Raise = extern "C-unwind" fn(*mut Context, u64) -> Checked;
+    type Call = unsafe extern "C-unwind" fn(*mut Context, u64, u64) -> Checked;
+    type Leave = unsafe extern "C-unwind" fn(*mut Context, *const Captured) -> Checked;
+    type Raise = unsafe extern "C-unwind" fn(*mut Context, u64) -> Checked;
     Ok(RustCalls {
         call_interpreted: gate.rust_call(heap, call_interpreted as Call)?,
         leave_native: gate.rust_call(heap, leave_native as Leave)?,
@@ -201,26 +193,28 @@ pub(super) fn publish(heap: &CodeHeap, gate: &Gate) -> Result<RustCalls, StitchE
 }
 
 /// Native code calls a function that is interpreted. `base` is rbx: the address of its first argument.
-extern "C-unwind" fn call_interpreted(context: *mut Context, function: u64, base: u64) -> Checked {
+///
+/// # Safety
+/// Native code of this context calls, through a stub of [`Gate::rust_call`].
+unsafe extern "C-unwind" fn call_interpreted(context: *mut Context, function: u64, base: u64) -> Checked {
     let context = NonNull::new(context).expect("r14 is the address of the context");
-    // SAFETY: native code of this context called, so it is alive and its older runners wait in `enter`.
+    // SAFETY: native code of this context called (the caller's promise), so it is alive and its older
+    // runners wait in `enter`.
     let mut runner = unsafe { Runner::new(context) };
     let function = FuncId(function as u32);
     let state = runner.state();
     let program = Arc::clone(&state.program);
     let base = state.stack.slot(base as usize);
     state.count_call(function);
-    runner.sweep();
-    let result = if runner.has_room() {
-        interpreter::run(&mut runner, &program, function, base)
-    } else {
-        Err(VmError::at(&program, ErrorKind::StackOverflow, function, 0))
-    };
+    let result = interpreter::run(&mut runner, &program, function, base);
     runner.conclude(result)
 }
 
 /// A prologue found no room for the frame of `function`.
-extern "C-unwind" fn raise_overflow(context: *mut Context, function: u64) -> Checked {
+///
+/// # Safety
+/// Native code of this context calls, through a stub of [`Gate::rust_call`].
+unsafe extern "C-unwind" fn raise_overflow(context: *mut Context, function: u64) -> Checked {
     let context = NonNull::new(context).expect("r14 is the address of the context");
     // SAFETY: as in `call_interpreted`.
     let mut runner = unsafe { Runner::new(context) };
@@ -230,11 +224,14 @@ extern "C-unwind" fn raise_overflow(context: *mut Context, function: u64) -> Che
 }
 
 /// A guard failed: the frame is rebuilt, and the interpreter goes on until the function returns.
-extern "C-unwind" fn leave_native(context: *mut Context, captured: *const Captured) -> Checked {
+///
+/// # Safety
+/// The stub of [`jit_runtime::deopt::capture`] calls, in a frame of native code of this context.
+unsafe extern "C-unwind" fn leave_native(context: *mut Context, captured: *const Captured) -> Checked {
     let context = NonNull::new(context).expect("r14 is the address of the context");
     // SAFETY: as in `call_interpreted`.
     let mut runner = unsafe { Runner::new(context) };
-    // SAFETY: the stub of `deopt::capture` called and gave the pointer.
+    // SAFETY: the stub of `deopt::capture` called and gave the pointer (the caller's promise).
     let captured = unsafe { Captured::read(captured) };
     let context = runner.context();
     let forced = context.state.options.stress != 0 && context.header.stress == 0;

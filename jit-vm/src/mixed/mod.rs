@@ -20,7 +20,7 @@
 //! **Invariants.** An error in native code ends in the interpreter or in a stub, which leaves it in the
 //! context and cuts back to the Rust code that entered; so no native code checks for errors behind its
 //! calls. The stack's bound is compared in every prologue. Code that was replaced is freed when no frame
-//! returns into it.
+//! returns into it; that is looked at when code is left, and when the outermost call ends.
 //!
 //! **Cost.** A call between compiled functions is a load and an indirect call. From the interpreter into
 //! native code, or back, some tens of nanoseconds.
@@ -224,7 +224,9 @@ impl Vm {
             let state = runner.state();
             let program = Arc::clone(&state.program);
             place_arguments(state.stack.slots(), &program, function, arguments)?;
-            runner.call(&program, function, 0)
+            let result = runner.call(&program, function, 0);
+            runner.sweep();
+            result
         })
     }
 
@@ -246,8 +248,8 @@ impl Vm {
     /// Let `function` run in this tier from its next call on, whatever is counted.
     ///
     /// # Errors
-    /// It cannot be compiled: the host refuses memory, or its frame is beyond the reach of native code. It
-    /// then runs as before.
+    /// It cannot be compiled: the host refuses memory, or its code would be longer than 1 GiB. It then runs as
+    /// before.
     ///
     /// # Panics
     /// If `function` is none of the program's.

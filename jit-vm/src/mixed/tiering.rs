@@ -4,7 +4,6 @@ use super::Stats;
 use super::context::{Installed, State};
 use crate::baseline::{CompileError, Request};
 use crate::op::FuncId;
-use jit_runtime::stitch::StitchError;
 use jit_runtime::tier::policy::{self, Tier};
 
 impl State {
@@ -63,9 +62,6 @@ impl State {
 
     /// Compile and enter into the code map; where the code starts.
     fn compile(&mut self, function: FuncId, tier: Tier) -> Result<usize, CompileError> {
-        if !self.program.can_be_compiled(function) {
-            return Err(CompileError::from(StitchError::TooLong));
-        }
         let request = Request {
             program: &self.program,
             function,
