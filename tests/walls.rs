@@ -50,7 +50,7 @@ const VM: &[(&str, &[&str])] = &[
     ("profile", &["value", "op", "verify"]),
     ("interpreter", &["value", "op", "verify", "error", "semantics", "profile"]),
     ("abi", &["value"]),
-    ("baseline", &["value", "op", "verify", "profile", "semantics", "abi"]),
+    ("baseline", &["value", "op", "module", "verify", "profile", "semantics", "abi"]),
     ("mixed", &["value", "op", "verify", "error", "profile", "interpreter", "abi", "baseline"]),
     // The checkers of the interpreter: they may name neither it nor what it computes with.
     ("testing", &["value", "op", "module", "verify", "error", "build", "text"]),
