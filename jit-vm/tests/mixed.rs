@@ -136,6 +136,56 @@ fn the_end_of_the_native_stack_is_an_error_too() {
     small.spawn(test).expect("a thread").join().expect("no panic");
 }
 
+/// Frames of one slot, whose native frames are as large, until there is no more room; before that, frames
+/// that take much of the VM's stack and little of the native one, with an interpreted call at their top.
+fn narrow_after_wide() -> Arc<Program> {
+    program(
+        "
+func main(0) {
+    call wide
+    pop
+    call endless
+    ret
+}
+func wide(0) locals 40000 {
+    call between
+    ret
+}
+func between(0) {
+    call leaf
+    ret
+}
+func leaf(0) {
+    int 7
+    ret
+}
+func endless(0) {
+    call endless
+    ret
+}
+",
+    )
+}
+
+/// The bound of the outer native code holds again when what it called has entered native code and left it.
+#[test]
+fn the_native_stack_has_one_end_however_it_is_entered() {
+    let test = || {
+        let program = narrow_after_wide();
+        let options =
+            Options { thresholds: Thresholds { calls: u32::MAX, failures: 3 }, ..Options::default() };
+        let mut vm = Vm::new(Arc::clone(&program), options).expect("a VM");
+        for native in ["main", "wide", "leaf", "endless"] {
+            vm.set_tier(find(&program, native), Tier::Plain).expect("compiled");
+        }
+        let result = outcome(&vm.call(find(&program, "main"), &[]));
+        assert_eq!(result, "! stack overflow, in `endless` at 0");
+        assert_eq!(outcome(&vm.call(find(&program, "wide"), &[])), "= 7");
+    };
+    let small = std::thread::Builder::new().stack_size(1 << 20);
+    small.spawn(test).expect("a thread").join().expect("no panic");
+}
+
 const FACTORIAL: &str = "
 func factorial(1) {
     get 0
@@ -264,6 +314,37 @@ fn a_guard_fails_and_the_interpreter_goes_on_at_that_instruction() {
     assert_eq!(vm.stats().exits, 3);
     call(&mut vm, [int(1), int(1), Value::bool(true)]);
     assert_eq!((vm.stats().exits, vm.stats().compiled), (4, 2), "an error leaves, and changes nothing");
+}
+
+#[test]
+fn plain_code_relies_on_nothing_that_was_seen() {
+    let program = program(GUARDED);
+    let guarded = find(&program, "guarded");
+    let mut vm = Vm::new(program, Options::default()).expect("a VM");
+    for _ in 0..3 {
+        assert_eq!(outcome(&vm.call(guarded, &[int(1), int(1), int(6)])), "= 552");
+    }
+    vm.set_tier(guarded, Tier::Plain).expect("compiled");
+    assert_eq!(outcome(&vm.call(guarded, &[Value::bool(true), int(1), int(6)])), "= 1052");
+    assert_eq!(vm.stats().exits, 0);
+}
+
+#[test]
+fn a_tier_that_was_set_by_hand_stays() {
+    let program = program(GUARDED);
+    let guarded = find(&program, "guarded");
+    let options = Options { thresholds: Thresholds { calls: 3, failures: 2 }, ..Options::default() };
+    let mut vm = Vm::new(program, options).expect("a VM");
+    vm.set_tier(guarded, Tier::Interpreted).expect("nothing to compile");
+    for _ in 0..10 {
+        assert_eq!(outcome(&vm.call(guarded, &[int(1), int(1), int(6)])), "= 552");
+    }
+    assert_eq!((vm.tier(guarded), vm.stats().compiled), (Tier::Interpreted, 0));
+    vm.set_tier(guarded, Tier::Speculative).expect("compiled");
+    for _ in 0..10 {
+        assert_eq!(outcome(&vm.call(guarded, &[Value::bool(true), int(1), int(6)])), "= 1052");
+    }
+    assert_eq!((vm.tier(guarded), vm.stats().failures), (Tier::Speculative, 10));
 }
 
 /// `walk` compares its second argument with 1 at the bottom of a recursion. All of its frames are in the
