@@ -240,6 +240,35 @@ fn a_vm_is_right_all_its_life() {
     arbtest(one_life).size_min(1 << 9).size_max(1 << 13).budget_ms(3000);
 }
 
+/// Thousands of operands wait below a guard at each step. What is deep is at home, so that the state at an
+/// exit is short, and compiling takes time and memory that grow with the code.
+#[test]
+fn deep_stacks_are_as_good_as_shallow_ones() {
+    let (mut module, depth) = (ModuleBuilder::new(), 20_000);
+    let mut f = FunctionBuilder::new(1);
+    for n in 0..depth {
+        if n % 3 == 0 {
+            f.int(n)
+        } else {
+            f.get(0)
+        };
+    }
+    for _ in 1..depth {
+        f.neg().sub();
+    }
+    f.ret();
+    let f = module.function("f", f);
+    let program = Arc::new(module.finish().expect("no labels").verify().expect("it verifies"));
+    let options = Options { stack_slots: 50_000, ..Options::compiled() };
+    for stress in [0, 30_001] {
+        let mut vm = Vm::new(Arc::clone(&program), Options { stress, ..options }).expect("a VM");
+        for argument in [Value::int(-9), Value::bool(true)] {
+            let expected = outcome(&Interpreter::new(50_000).run(&program, f, &[argument]));
+            assert_eq!(outcome(&vm.call(f, &[argument])), expected);
+        }
+    }
+}
+
 /// However many locals there are, and whatever a frame has left where they are.
 #[test]
 fn locals_start_as_the_integer_zero() {

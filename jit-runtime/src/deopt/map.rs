@@ -54,13 +54,13 @@ pub struct FrameState {
 #[derive(Clone, Debug, Default)]
 pub struct FrameMaps {
     /// Offset of the code, and where its entry starts in `bytes`; ascending after [`FrameMaps::finish`].
-    index: Vec<(u32, u32)>,
+    index: Vec<(u32, usize)>,
     bytes: Vec<u8>,
 }
 
 /// An entry that was written and waits for its code offset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MapEntry(u32);
+pub struct MapEntry(usize);
 
 const REGISTER: u8 = 0;
 const CONSTANT: u8 = 1;
@@ -86,7 +86,7 @@ impl FrameMaps {
         depth: u32,
         words: impl Iterator<Item = (WordAt, Source)> + Clone,
     ) -> MapEntry {
-        let entry = MapEntry(self.bytes.len() as u32);
+        let entry = MapEntry(self.bytes.len());
         self.put(u64::from(pc));
         self.put(u64::from(depth));
         self.put(words.clone().count() as u64);
@@ -139,7 +139,7 @@ impl FrameMaps {
     #[must_use]
     pub fn read(&self, offset: u32) -> Option<FrameState> {
         let at = self.index.binary_search_by_key(&offset, |&(o, _)| o).ok()?;
-        let mut reader = Reader { bytes: &self.bytes[self.index[at].1 as usize..] };
+        let mut reader = Reader { bytes: &self.bytes[self.index[at].1..] };
         Some(reader.state())
     }
 

@@ -5,7 +5,7 @@
 
 pub mod stack;
 
-pub use stack::{Emit, Entry, Payload, Slot, StackCache, Tag};
+pub use stack::{Emit, Entry, Payload, REACH, Slot, StackCache, Tag};
 
 #[cfg(test)]
 mod tests;

@@ -17,14 +17,20 @@
 //!   operands are only written by the entry at that depth, and a client that writes a local says so
 //!   first ([`StackCache::before_write`]).
 //! - An entry's value is the same whatever the cache does to its place.
+//! - All but the top [`REACH`] entries are at home.
 //!
-//! **Cost.** A push is a `Vec` push; a pop is a `Vec` pop; a flush is linear in the entries not at home.
+//! **Cost.** A push is a `Vec` push; a pop is a `Vec` pop. Nothing but [`StackCache::restart`] takes longer on
+//! a deeper stack: flushes, writes of locals and frame maps look at [`REACH`] entries.
 //!
 //! A value is a payload word and a tag. A client without tags gives [`Tag::Known`] everywhere and pays
 //! nothing for them.
 
 use jit_asm::{Gpr, RegSet};
 use std::fmt::Debug;
+
+/// How many entries, from the top, may be away from home. Deeper ones go home even if they are constants or
+/// copies of locals: else each exit of a deep expression would have to say of every operand where it is.
+pub const REACH: usize = 16;
 
 /// A slot of the client's frame, by its number. The client knows its width and its base register.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -125,7 +131,8 @@ pub struct StackCache<K, C> {
 
 impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> {
     /// An empty stack. `allocatable` are the registers it may use; at least four, so that two operands
-    /// with their tags fit. At most `window` entries keep registers across a push.
+    /// with their tags fit. At most `window` entries, and never more than [`REACH`], keep registers across a
+    /// push.
     #[must_use]
     pub fn new(allocatable: RegSet, window: usize, first_home: Slot) -> Self {
         assert!(allocatable.iter().count() >= 4, "two operands with tags want four registers");
@@ -133,7 +140,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             entries: vec![],
             free: allocatable,
             allocatable,
-            window: window.max(1),
+            window: window.clamp(1, REACH),
             first_home: first_home.0,
         }
     }
@@ -163,6 +170,17 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         &self.entries
     }
 
+    /// The entries that may be away from home, with their depths.
+    pub fn away(&self) -> impl Iterator<Item = (usize, &Entry<K, C>)> + Clone {
+        let settled = self.settled();
+        self.entries[settled..].iter().enumerate().map(move |(n, entry)| (settled + n, entry))
+    }
+
+    /// How many entries, from the bottom, are at home for certain.
+    fn settled(&self) -> usize {
+        self.entries.len().saturating_sub(REACH)
+    }
+
     /// The entry `n` below the top; 0 is the top.
     #[must_use]
     pub fn peek(&self, n: usize) -> &Entry<K, C> {
@@ -188,7 +206,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
     /// Registers that entries of the stack live in: what no template may change behind the cache's back.
     #[must_use]
     pub fn live(&self) -> RegSet {
-        self.entries.iter().fold(RegSet::EMPTY, |set, e| set.union(e.registers()))
+        self.away().fold(RegSet::EMPTY, |set, (_, e)| set.union(e.registers()))
     }
 
     /// Push a value; its registers now belong to the stack.
@@ -201,6 +219,9 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         if let Some(at) = self.entries.len().checked_sub(self.window + 1)
             && !self.entries[at].registers().is_empty()
         {
+            self.send_home(emit, at);
+        }
+        if let Some(at) = self.entries.len().checked_sub(REACH + 1) {
             self.send_home(emit, at);
         }
     }
@@ -239,10 +260,9 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
                 self.free = self.free.without(r);
                 return r;
             }
-            let deepest = self
-                .entries
-                .iter()
-                .position(|e| !e.registers().is_empty())
+            let (deepest, _) = self
+                .away()
+                .find(|(_, e)| !e.registers().is_empty())
                 .expect("the client holds every register; it may hold four at a time");
             self.send_home(emit, deepest);
         }
@@ -256,10 +276,10 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             self.free = self.free.without(r);
             return;
         }
-        let at =
-            self.entries.iter().position(|e| e.registers().contains(r)).expect(
-                "a register that is not free belongs to an entry, or the client claims what it holds",
-            );
+        let (at, _) = self
+            .away()
+            .find(|(_, e)| e.registers().contains(r))
+            .expect("a register that is not free belongs to an entry, or the client claims what it holds");
         if let Some(other) = self.free.first() {
             self.free = self.free.without(other);
             emit.copy(other, r);
@@ -296,8 +316,10 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         }
     }
 
-    /// Put the value `n` below the top into registers, tag and payload, unless it is a constant.
+    /// Put the value `n` below the top into registers, tag and payload, unless it is a constant. `n` is less
+    /// than [`REACH`].
     pub fn materialise<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, n: usize) {
+        debug_assert!(n < REACH, "what is deeper stays at home");
         let at = self.entries.len() - 1 - n;
         self.lift(emit, at);
     }
@@ -344,7 +366,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
 
     /// The client is about to write `slot`, a local: entries that are copies of it move to registers.
     pub fn before_write<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, slot: Slot) {
-        for at in 0..self.entries.len() {
+        for at in self.settled()..self.entries.len() {
             if self.entries[at].payload == Payload::Slot(slot) {
                 self.lift(emit, at);
             }
@@ -398,7 +420,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
 
     /// Everything goes home: the state of calls, and the one that joins agree on. Kinds stay known.
     pub fn flush<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E) {
-        for at in 0..self.entries.len() {
+        for at in self.settled()..self.entries.len() {
             self.send_home(emit, at);
         }
     }

@@ -2,7 +2,7 @@
 //! asks for, beside a plain stack that never moved anything. After every step each entry must denote,
 //! on that machine, the value that the plain stack has.
 
-use super::stack::{Emit, Entry, Payload, Slot, StackCache, Tag};
+use super::stack::{Emit, Entry, Payload, REACH, Slot, StackCache, Tag};
 use arbtest::arbitrary::{Result, Unstructured};
 use jit_asm::{Gpr, RegSet};
 use std::collections::BTreeMap;
@@ -183,7 +183,7 @@ impl Bench {
                 self.cache.release(r);
                 self.cache.release(other);
             }
-            10 if depth > 0 => self.cache.materialise(&mut self.machine, u.choose_index(depth)?),
+            10 if depth > 0 => self.cache.materialise(&mut self.machine, u.choose_index(depth.min(REACH))?),
             11 if depth > 0 => {
                 let n = u.choose_index(depth)?;
                 self.cache.learn(n, self.model[depth - 1 - n].tag);
@@ -241,6 +241,8 @@ impl Bench {
         for (n, (entry, want)) in self.cache.entries().iter().zip(&self.model).enumerate() {
             let got = self.machine.denoted(entry);
             assert_eq!(got, *want, "value {n} of {:?}\nafter {:#?}", self.cache, self.trace);
+            let at_home = entry.payload == Payload::Slot(self.cache.home(n));
+            assert!(at_home || self.cache.away().any(|(at, _)| at == n), "value {n} is too deep to be away");
             let registers = entry.registers();
             assert!(registers.intersection(owned).is_empty(), "a register has two owners: {:?}", self.cache);
             owned = owned.union(registers);

@@ -283,7 +283,7 @@ impl Walk<'_> {
     /// It is only true until a register of an entry changes.
     pub(super) fn exit(&mut self) -> Label {
         let cache = &self.out.cache;
-        let words = cache.entries().iter().enumerate().flat_map(|(n, entry)| words(cache.home(n), entry));
+        let words = cache.away().flat_map(|(n, entry)| words(cache.home(n), entry));
         let entry = self.maps.write(self.pc, cache.depth() as u32, words);
         let asm = &mut self.out.emit.asm;
         let common = *self.exit_common.get_or_insert_with(|| asm.label());
