@@ -21,7 +21,7 @@
 //! - Code never stores to a slot beyond its frame, whose end the prologue has compared with the limit.
 //! - At an exit nothing of the current instruction has happened.
 //!
-//! **Cost.** Some 30 ns an instruction of bytecode; no intermediate form, and in the steady state no
+//! **Cost.** One walk, linear in the bytecode; no intermediate form, and in the steady state no
 //! allocation but the frame maps.
 
 mod arithmetic;
