@@ -7,13 +7,21 @@ use std::time::Instant;
 pub struct Contestant<'a> {
     name: &'static str,
     run: Box<dyn FnMut() + 'a>,
+    times: u32,
 }
 
 impl<'a> Contestant<'a> {
     /// `run` is what one measurement times; it should take at least some microseconds.
     #[must_use]
     pub fn new(name: &'static str, run: impl FnMut() + 'a) -> Contestant<'a> {
-        Contestant { name, run: Box::new(run) }
+        Contestant { name, run: Box::new(run), times: 1 }
+    }
+
+    /// Run `times` times in each measurement, which counts as the average. For what takes less than some
+    /// microseconds.
+    #[must_use]
+    pub fn times(self, times: u32) -> Contestant<'a> {
+        Contestant { times, ..self }
     }
 }
 
@@ -60,9 +68,10 @@ pub fn contest(rounds: usize, mut contestants: Vec<Contestant<'_>>) -> Contest {
     for round in 0..=rounds {
         for turn in 0..count {
             let which = (round + turn) % count;
+            let contestant = &mut contestants[which];
             let start = Instant::now();
-            (contestants[which].run)();
-            let time = start.elapsed().as_nanos() as f64;
+            (0..contestant.times).for_each(|_| (contestant.run)());
+            let time = start.elapsed().as_nanos() as f64 / f64::from(contestant.times);
             if round > 0 {
                 times[which].push(time);
             }

@@ -14,6 +14,8 @@
 //! workspace. Each benchmark runs for some seconds.
 
 pub mod contest;
+pub mod cranelift;
 pub mod emission;
+pub mod programs;
 
 pub use contest::{Contest, Contestant, Spread, contest};
