@@ -150,16 +150,19 @@ pub(crate) fn put(
         match placed.value {
             Value::Integer(integer) => stores.extend(store(placed, integer, &out, &value)),
             Value::Register | Value::Index => stores.extend(merge(library, placed, &out, &value)),
-            Value::Target => links.extend(link(library, placed, len, sink, &value)),
+            Value::Target => {
+                links.extend(link(library, placed, sink, &value));
+                stores.extend(copy(placed, 4, &out, &quote!(#value)));
+            }
         }
     }
     let len = Literal::usize_unsuffixed(len);
     let bind = if stores.is_empty() { quote!() } else { quote!(let #out: &mut [u8; #len] =) };
     quote! {
+        #links
         #bind #library::Sink::put_piece::<#len>(#sink, #piece);
         #stores
         #library::Sink::note_template(#sink, #template);
-        #links
     }
 }
 
@@ -174,11 +177,16 @@ pub(crate) fn field_bytes(kind: HoleKind) -> Option<usize> {
 
 /// A value of its own bytes.
 fn store(placed: &PlacedHole, integer: Integer, out: &Ident, value: &Ident) -> TokenStream {
-    let start = usize::from(placed.at);
-    let end = start + width_bytes(integer.width);
-    let (start, end) = (Literal::usize_unsuffixed(start), Literal::usize_unsuffixed(end));
     let name = Ident::new(integer_name(integer), Span::call_site());
-    quote!(#out[#start..#end].copy_from_slice(&::core::primitive::#name::to_le_bytes(#value));)
+    let bytes = quote!(::core::primitive::#name::to_le_bytes(#value));
+    copy(placed, width_bytes(integer.width), out, &bytes)
+}
+
+/// An array in the place of a hole.
+fn copy(placed: &PlacedHole, width: usize, out: &Ident, bytes: &TokenStream) -> TokenStream {
+    let start = usize::from(placed.at);
+    let (start, end) = (Literal::usize_unsuffixed(start), Literal::usize_unsuffixed(start + width));
+    quote!(#out[#start..#end].copy_from_slice(&#bytes);)
 }
 
 /// A register number: three bits here, the fourth in the REX prefix; both are zero in the piece.
@@ -195,15 +203,15 @@ fn merge(library: &TokenStream, placed: &PlacedHole, out: &Ident, value: &Ident)
     }
 }
 
-/// A label or function: the sink's business.
-fn link(library: &TokenStream, placed: &PlacedHole, len: usize, sink: &Ident, value: &Ident) -> TokenStream {
+/// A label or function is the sink's business: its variable becomes the bytes that the sink gives for it.
+fn link(library: &TokenStream, placed: &PlacedHole, sink: &Ident, value: &Ident) -> TokenStream {
     let HoleKind::Rel32 { tail } = placed.kind else { return TokenStream::new() };
-    let back = (len - usize::from(placed.at)) as u32;
+    let ahead = u32::from(placed.at);
     let tail = u32::from(tail);
-    let field = quote!(#library::Field { back: #back, tail: #tail });
+    let field = quote!(#library::Field { ahead: #ahead, tail: #tail });
     let span = generated_at(placed.hole.span);
     let shown = shown_at(library, span);
-    quote_spanned!(span=> #shown::LinkSink::link_rel32(#sink, #field, #value);)
+    quote_spanned!(span=> let #value: [::core::primitive::u8; 4] = #shown::LinkSink::link_rel32(#sink, #field, #value);)
 }
 
 pub(crate) fn width_bytes(width: Width) -> usize {

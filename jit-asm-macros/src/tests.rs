@@ -125,14 +125,15 @@ fn an_emission() {
                                     },
                                 })
                             };
+                            let hole2:[::core::primitive::u8; 4]= $crate::jit_asm::LinkSink::link_rel32(sink, $crate::jit_asm::Field {
+                                ahead:9u32, tail:0u32
+                            }, hole2);
                             let out:&mut[u8; 13]= $crate::jit_asm::Sink::put_piece::<13> (sink, piece);
                             out[2]|= ($crate::jit_asm::Gpr::number(hole0)&7)<<3u8;
                             out[0]|= ($crate::jit_asm::Gpr::number(hole0)>> 3)<<2u8;
                             out[3..7].copy_from_slice(&::core::primitive::i32::to_le_bytes(hole1));
+                            out[9..13].copy_from_slice(&hole2);
                             $crate::jit_asm::Sink::note_template(sink, template);
-                            $crate::jit_asm::LinkSink::link_rel32(sink, $crate::jit_asm::Field {
-                                back:4u32, tail:0u32
-                            }, hole2);
                         }
                     }
                 }
@@ -149,12 +150,13 @@ fn a_named_template() {
             #[doc= " Doc."]#[cold]#[doc= "\n```text\n   0  b8 .. .. .. ..  mov eax, {code}\n   5  e9 .. .. .. ..  jmp {to}\n```"]#[inline]#[allow(clippy::too_many_arguments)] pub(crate) fn exit(sink:&mut(impl::jit_asm::LinkSink<Label> ), code:i32, to:Label) {
                 let hole0:::core::primitive::i32= code;
                 let hole1= to;
+                let hole1:[::core::primitive::u8; 4]= ::jit_asm::LinkSink::link_rel32(sink, ::jit_asm::Field {
+                    ahead:6u32, tail:0u32
+                }, hole1);
                 let out:&mut[u8; 10]= ::jit_asm::Sink::put_piece::<10> (sink, exit::PIECE);
                 out[1..5].copy_from_slice(&::core::primitive::i32::to_le_bytes(hole0));
+                out[6..10].copy_from_slice(&hole1);
                 ::jit_asm::Sink::note_template(sink, &exit::TEMPLATE);
-                ::jit_asm::LinkSink::link_rel32(sink, ::jit_asm::Field {
-                    back:4u32, tail:0u32
-                }, hole1);
             }#[doc= "The description of [`exit()`](exit())."]#[allow(non_camel_case_types, dead_code)] pub(crate) enum exit{}#[allow(dead_code)] impl exit {
                 const PIECE:&'static[u8; 10usize]= &*b"\xB8\0\0\0\0\xE9\0\0\0\0";
                 #[doc= r" Bytes, holes, text and effects."] pub const TEMPLATE:::jit_asm::Template= ::jit_asm::Template {

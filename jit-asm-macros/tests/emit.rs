@@ -53,16 +53,18 @@ impl Sink for Notes {
 }
 
 impl LinkSink<Label> for Notes {
-    fn link_rel32(&mut self, field: Field, target: Label) {
-        let at = self.code.len() - field.back as usize;
+    fn link_rel32(&mut self, field: Field, target: Label) -> [u8; 4] {
+        let at = self.code.len() + field.ahead as usize;
         self.linked.push(format!("{at}+{}: {target:?}", field.tail));
+        [0; 4]
     }
 }
 
 impl LinkSink<Function> for Notes {
-    fn link_rel32(&mut self, field: Field, target: Function) {
-        let at = self.code.len() - field.back as usize;
+    fn link_rel32(&mut self, field: Field, target: Function) -> [u8; 4] {
+        let at = self.code.len() + field.ahead as usize;
         self.linked.push(format!("{at}+{}: {target:?}", field.tail));
+        [0; 4]
     }
 }
 

@@ -35,15 +35,16 @@ pub trait Sink {
     note = "labels and functions want a sink that knows them, such as `jit_runtime`'s `Assembler`; a `Vec<u8>` takes templates without"
 )]
 pub trait LinkSink<T>: Sink {
-    /// Make the 32-bit field that was just emitted reach `target`. The field holds zero.
-    fn link_rel32(&mut self, field: Field, target: T);
+    /// What to write into a 32-bit field of the piece that comes next, so that it will reach `target`.
+    /// Asked before the piece is put: the bytes are then stored like those of any other hole.
+    fn link_rel32(&mut self, field: Field, target: T) -> [u8; 4];
 }
 
-/// A 32-bit field of the code just emitted.
+/// A 32-bit field of the piece that is emitted next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Field {
-    /// Bytes from the start of the field to the end of what has been emitted.
-    pub back: u32,
+    /// Bytes from the end of what has been emitted to the start of the field.
+    pub ahead: u32,
     /// Bytes from the end of the field to the end of its instruction, from where the distance counts.
     pub tail: u32,
 }

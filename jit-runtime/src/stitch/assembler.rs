@@ -235,17 +235,15 @@ impl Assembler {
 
     /// Link a field to a label when a chain of fields is not the way to do it.
     #[inline(never)]
-    fn link_apart(&mut self, field: Position, tail: u32, label: Label) {
-        let to = match self.labels.get(label.0 as usize).map(|state| state.position()) {
-            None => return self.fail(StitchError::UnknownLabel { label }),
-            Some(Some(to)) if tail == 0 && field.beside(to) => {
-                return self.active.set_word(field.offset(), field.distance(to));
-            }
-            Some(Some(to)) => CrossTo::At(to),
+    fn link_apart(&mut self, field: Position, tail: u32, label: Label) -> u32 {
+        match self.labels.get(label.0 as usize).map(|state| state.position()) {
+            None => self.fail(StitchError::UnknownLabel { label }),
+            Some(Some(to)) if tail == 0 && field.beside(to) => return field.distance(to),
+            Some(Some(to)) => self.crossings.push(Crossing { field, tail, to: CrossTo::At(to) }),
             // A chain has no room for the tail: that of a rip-relative operand before an immediate.
-            Some(None) => CrossTo::Label(label),
-        };
-        self.crossings.push(Crossing { field, tail, to });
+            Some(None) => self.crossings.push(Crossing { field, tail, to: CrossTo::Label(label) }),
+        }
+        0
     }
 
     /// Make room in the section being written. When it would pass its limit, start over with an empty
@@ -301,22 +299,22 @@ impl Sink for Assembler {
 
 impl LinkSink<Label> for Assembler {
     #[inline(always)]
-    fn link_rel32(&mut self, field: Field, label: Label) {
-        let offset = self.active.len() - field.back;
-        let at = self.position(offset);
-        match self.labels.get_mut(label.0 as usize) {
+    fn link_rel32(&mut self, field: Field, label: Label) -> [u8; 4] {
+        let at = self.position(self.active.len() + field.ahead);
+        let word = match self.labels.get_mut(label.0 as usize) {
             Some(state) if field.tail == 0 && !state.is_bound() => {
-                let next = std::mem::replace(state, LabelState::waiting(at));
-                self.active.set_word(offset, next.0);
+                std::mem::replace(state, LabelState::waiting(at)).0
             }
             _ => self.link_apart(at, field.tail, label),
-        }
+        };
+        word.to_le_bytes()
     }
 }
 
 impl LinkSink<Function> for Assembler {
-    fn link_rel32(&mut self, field: Field, to: Function) {
-        let at = self.position(self.active.len() - field.back);
+    fn link_rel32(&mut self, field: Field, to: Function) -> [u8; 4] {
+        let at = self.position(self.active.len() + field.ahead);
         self.relocations.push(Relocation { field: at, tail: field.tail, to });
+        [0; 4]
     }
 }

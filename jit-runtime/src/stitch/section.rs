@@ -53,8 +53,9 @@ impl Buffer {
     #[inline(always)]
     pub(super) fn put_piece<const N: usize>(&mut self, piece: &[u8; N]) -> &mut [u8; N] {
         let start = self.at as usize;
-        self.at += N as u32;
-        let place = &mut self.bytes[start..start + N];
+        let end = start + N;
+        self.at = end as u32;
+        let place = &mut self.bytes[start..end];
         place.copy_from_slice(piece);
         place.try_into().expect("it is N bytes long")
     }

@@ -16,11 +16,11 @@ fn jump<T>(asm: &mut Assembler, to: T, tail: usize)
 where
     Assembler: LinkSink<T>,
 {
-    asm.put_piece(&[0xE9, 0, 0, 0, 0]);
+    let [a, b, c, d] = asm.link_rel32(Field { ahead: 1, tail: tail as u32 }, to);
+    asm.put_piece(&[0xE9, a, b, c, d]);
     for _ in 0..tail {
         asm.put_piece(&[0x90]);
     }
-    asm.link_rel32(Field { back: 4 + tail as u32, tail: tail as u32 }, to);
 }
 
 /// Where the jump whose opcode is at `at` goes, as an offset.
