@@ -3,7 +3,7 @@
 //! **Problem.** A figure in nanoseconds says as much about the machine and its other users as about the
 //! code. On a shared machine two runs of one program differ by more than the differences that matter.
 //!
-//! **Idea.** Contestants are timed in turns: each [`contest`] goes through all of them once a round, in an
+//! **Idea.** Contestants are timed in turns: each [`contest()`] goes through all of them once a round, in an
 //! order that rotates, and repeats. What is reported of a pair is the median of its ratios *inside* the
 //! rounds, where both met the same weather, and the quartiles show how far to trust it.
 //!

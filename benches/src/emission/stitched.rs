@@ -70,7 +70,9 @@ pub fn unit(asm: &mut Assembler, ops: &[Op]) {
             Op::Mix { src, dst } => mix(asm, src, dst),
         }
     }
-    labels.into_iter().for_each(|label| asm.bind(label));
+    for label in labels {
+        asm.bind(label);
+    }
 }
 
 /// One unit without its jumps, into any sink.
@@ -113,7 +115,7 @@ templates! {
     >;
 }
 
-/// [`whole`] with the slots of [`super::UNIT`], moved by `base`.
+/// [`whole()`] with the slots of [`super::UNIT`], moved by `base`.
 #[inline]
 pub fn whole_unit(sink: &mut impl Sink, value: i64, base: i32) {
     whole(
