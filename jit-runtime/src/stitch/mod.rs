@@ -26,9 +26,9 @@
 //!   reported by [`Assembler::seal`]; emission goes on without writing anywhere it should not.
 //! - Nothing unsealed can be published, and nothing sealed has an unbound label.
 //!
-//! **Cost.** A template costs one capacity check and one copy; a jump to a label and its binding some
-//! forty instructions together (`docs/performance.md` counts them). An assembler keeps its buffers for
-//! the next function ([`Sealed::publish_and_recycle`]).
+//! **Cost.** A template costs one capacity check and one copy; a label with one jump to it some fifty
+//! instructions (`docs/performance.md` counts them). An assembler keeps its buffers for the next
+//! function ([`Sealed::publish_and_recycle`]).
 
 mod assembler;
 mod code;
