@@ -33,7 +33,7 @@ pub fn disassemble(code: &Code) -> Vec<Instruction> {
     disassemble_bytes(bytes, code.address() as u64, notes)
 }
 
-/// Every instruction of bytes that stand, or will stand, at `address`.
+/// Every instruction of bytes that stand, or will stand, at `address`. The notes are ordered by place.
 #[must_use]
 pub fn disassemble_bytes(bytes: &[u8], address: u64, notes: &[(CodePtr, Note)]) -> Vec<Instruction> {
     let mut decoder = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE);
@@ -57,7 +57,8 @@ pub fn disassemble_bytes(bytes: &[u8], address: u64, notes: &[(CodePtr, Note)]) 
             formatter.format(&instruction, &mut text);
         }
         let at = CodePtr(at as u32);
-        let notes = notes.iter().filter(|(place, _)| *place == at).map(|&(_, note)| note).collect();
+        let first = notes.partition_point(|(place, _)| *place < at);
+        let notes = notes[first..].iter().take_while(|(place, _)| *place == at).map(|&(_, n)| n).collect();
         lines.push(Instruction { at, bytes: own, text, notes });
     }
     lines
