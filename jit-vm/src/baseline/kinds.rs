@@ -13,6 +13,9 @@ use crate::verify::Verified;
 #[derive(Debug, Default)]
 pub(super) struct Kinds {
     stable: Vec<Option<Kind>>,
+    /// While `stable` is made: which local is assigned to which, and those that have just proved unstable.
+    copies: Vec<(u16, u16)>,
+    lost: Vec<u16>,
     /// The kind, and the generation in which it was learnt: forgetting all is one increment.
     facts: Vec<(u32, Kind)>,
     generation: u32,
@@ -27,36 +30,42 @@ impl Kinds {
         self.facts.clear();
         self.facts.resize(f.locals(), (0, Kind::Int));
         self.generation = 1;
-        while self.weaken(f) {}
+        self.weaken(f);
     }
 
-    /// Take from the stable locals those to which something else may be assigned, given that the others
-    /// are stable. Whether any was found.
-    fn weaken(&mut self, f: &Verified) -> bool {
-        let mut found = false;
+    /// Take from the stable locals those to which something else may be assigned. A copy is as stable as
+    /// the local it is made of, so what one local loses its copies lose.
+    fn weaken(&mut self, f: &Verified) {
+        self.copies.clear();
+        self.lost.clear();
         for (pc, op) in (0..).zip(f.code()) {
             let (Op::Set(local) | Op::Tee(local)) = *op else { continue };
-            let local = usize::from(local);
-            if self.stable[local].is_some()
-                && f.depth(pc).is_some()
-                && self.assigned(f, pc) != Some(Kind::Int)
-            {
-                self.stable[local] = None;
-                found = true;
+            if f.depth(pc).is_none() {
+                continue;
+            }
+            match assigned(f, pc) {
+                Assigned::Integer => {}
+                Assigned::CopyOf(from) => self.copies.push((from, local)),
+                Assigned::Anything => self.lose(local),
             }
         }
-        found
+        if self.copies.is_empty() {
+            return;
+        }
+        self.copies.sort_unstable();
+        self.lost.extend((0..).take(f.params()));
+        while let Some(from) = self.lost.pop() {
+            let mut next = self.copies.partition_point(|&(other, _)| other < from);
+            while let Some(&(_, to)) = self.copies.get(next).filter(|&&(other, _)| other == from) {
+                self.lose(to);
+                next += 1;
+            }
+        }
     }
 
-    /// The kind of the value on top before `pc`, as the instruction in front of it tells.
-    fn assigned(&self, f: &Verified, pc: u32) -> Option<Kind> {
-        if f.is_jump_target(pc) {
-            return None;
-        }
-        match *f.code().get(pc.checked_sub(1)? as usize)? {
-            Op::Get(local) | Op::Tee(local) => self.stable[usize::from(local)],
-            Op::Constant(id) => Some(f.constants()[id.0 as usize].kind()),
-            op => result_kind(op),
+    fn lose(&mut self, local: u16) {
+        if self.stable[usize::from(local)].take().is_some() {
+            self.lost.push(local);
         }
     }
 
@@ -83,6 +92,25 @@ impl Kinds {
     }
 }
 
+/// What is assigned to a local.
+enum Assigned {
+    Integer,
+    CopyOf(u16),
+    Anything,
+}
+
+/// The value on top before `pc`, as the instruction in front of it tells.
+fn assigned(f: &Verified, pc: u32) -> Assigned {
+    let before = if f.is_jump_target(pc) { None } else { pc.checked_sub(1) };
+    let kind = match before.map(|pc| f.code()[pc as usize]) {
+        Some(Op::Get(local) | Op::Tee(local)) => return Assigned::CopyOf(local),
+        Some(Op::Constant(id)) => Some(f.constants()[id.0 as usize].kind()),
+        Some(op) => result_kind(op),
+        None => None,
+    };
+    if kind == Some(Kind::Int) { Assigned::Integer } else { Assigned::Anything }
+}
+
 /// The kind of what an operator pushes, where that does not depend on its operands.
 pub(super) fn result_kind(op: Op) -> Option<Kind> {
     match op {
@@ -94,5 +122,30 @@ pub(super) fn result_kind(op: Op) -> Option<Kind> {
         Op::Ult | Op::Ule | Op::Ugt | Op::Uge | Op::Not => Some(Kind::Bool),
         Op::Constant(_) | Op::Get(_) | Op::Set(_) | Op::Tee(_) | Op::Pop | Op::Dup | Op::Swap => None,
         Op::Jump(_) | Op::JumpIf(_) | Op::JumpIfNot(_) | Op::Call(_) | Op::Ret => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::{Function, Module};
+
+    /// Local 0 is a parameter and 1 to 6 are not; 1 is a copy of 2, 2 of 3, and so on to 4.
+    #[test]
+    fn a_copy_is_as_stable_as_what_it_is_made_of() {
+        let chain = |end: Op| {
+            let copies = (1..4).flat_map(|n| [Op::Get(n + 1), Op::Set(n)]);
+            let rest = [end, Op::Set(4), Op::Get(0), Op::Tee(5), Op::Set(6), Op::Get(1), Op::Ret];
+            let code = copies.chain(rest).collect();
+            let f = Function { name: "f".into(), params: 1, locals: 7, code, ..Function::default() };
+            let program = Module { functions: vec![f] }.verify().expect("the chain keeps the rules");
+            let mut kinds = Kinds::default();
+            kinds.reset(program.functions().next().expect("it has one function").1);
+            (0..7).map(|n| kinds.of(n).is_some()).collect::<Vec<_>>()
+        };
+        assert_eq!(chain(Op::Int(1)), [false, true, true, true, true, false, false]);
+        assert_eq!(chain(Op::Get(2)), [false, true, true, true, true, false, false]);
+        assert_eq!(chain(Op::Bool(true)), [false; 7]);
+        assert_eq!(chain(Op::Get(0)), [false; 7]);
     }
 }

@@ -31,21 +31,25 @@ pub(super) fn choose(f: &Verified, pinned: &mut Vec<(Slot, Gpr)>) {
 
 /// Uses of each local in loops; `None` if there is no loop.
 fn weights(f: &Verified) -> Option<Vec<u32>> {
-    let loops: Vec<(u32, u32)> = (0..)
-        .zip(f.code())
-        .filter_map(|(pc, op)| Some((op.target()?, pc)))
-        .filter(|&(target, pc)| target <= pc && f.depth(pc).is_some())
-        .collect();
-    if loops.is_empty() {
+    // How many loops begin at a position, less those that have ended in front of it.
+    let mut change = vec![];
+    for (pc, op) in (0..).zip(f.code()) {
+        if let Some(target) = op.target().filter(|&target| target <= pc && f.depth(pc).is_some()) {
+            change.resize(f.code().len() + 1, 0_i32);
+            change[target as usize] += 1;
+            change[pc as usize + 1] -= 1;
+        }
+    }
+    if change.is_empty() {
         return None;
     }
     let mut weights = vec![0_u32; f.locals()];
-    for &(first, last) in &loops {
-        for op in &f.code()[first as usize..=last as usize] {
-            if let Op::Get(local) | Op::Set(local) | Op::Tee(local) = *op {
-                let weight = &mut weights[usize::from(local)];
-                *weight = weight.saturating_add(1);
-            }
+    let mut loops = 0;
+    for (op, change) in f.code().iter().zip(change) {
+        loops += change;
+        if let Op::Get(local) | Op::Set(local) | Op::Tee(local) = *op {
+            let weight = &mut weights[usize::from(local)];
+            *weight = weight.saturating_add_signed(loops);
         }
     }
     Some(weights)
