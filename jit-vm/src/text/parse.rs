@@ -415,7 +415,7 @@ fn end_of(line: &mut Line<'_>) -> Result<(), Mistake> {
 fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> String {
     candidates
         .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|&(d, candidate)| d <= 1 + candidate.len() / 4)
+        .filter(|&(d, candidate)| d <= 1 + candidate.len() / 4 && d < candidate.len())
         .min()
         .map_or(String::new(), |(_, candidate)| format!("; did you mean `{candidate}`?"))
 }
