@@ -133,6 +133,9 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
     /// An empty stack. `allocatable` are the registers it may use; at least four, so that two operands
     /// with their tags fit. At most `window` entries, and never more than [`REACH`], keep registers across a
     /// push.
+    ///
+    /// # Panics
+    /// If there are fewer than four registers.
     #[must_use]
     pub fn new(allocatable: RegSet, window: usize, first_home: Slot) -> Self {
         assert!(allocatable.iter().count() >= 4, "two operands with tags want four registers");

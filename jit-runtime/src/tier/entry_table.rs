@@ -22,12 +22,18 @@ impl EntryTable {
     }
 
     /// Where calls of `function` go.
+    ///
+    /// # Panics
+    /// If the table has no such function.
     #[must_use]
     pub fn get(&self, function: usize) -> usize {
         self.entries[function].load(Ordering::Relaxed)
     }
 
     /// Let later calls of `function` go to `address`. Calls that are under way go on where they are.
+    ///
+    /// # Panics
+    /// If the table has no such function.
     pub fn set(&self, function: usize, address: usize) {
         self.entries[function].store(address, Ordering::Release);
     }
