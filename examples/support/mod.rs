@@ -2,6 +2,7 @@
 
 use jit_vm::{FuncId, Options, Program, Value, Vm, text};
 use std::error::Error;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,10 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Read the command line; `None` if it asked for help, which has then been printed.
     pub(crate) fn read(name: &str, default: i64) -> Result<Option<Arguments>, String> {
-        let mut arguments = Arguments { number: default, asm: false };
+        let (mut given, mut asm) = (None, false);
         for argument in std::env::args().skip(1) {
             match argument.as_str() {
-                "--asm" => arguments.asm = true,
+                "--asm" => asm = true,
                 "--help" | "-h" => {
                     println!("usage: {name} [N] [--asm]\n");
                     println!("  N      an integer; {default} if it is left out");
@@ -29,11 +30,13 @@ impl Arguments {
                 number => {
                     let wrong =
                         |e| format!("`{number}` is neither an integer ({e}) nor `--asm`; try `--help`");
-                    arguments.number = number.parse().map_err(wrong)?;
+                    if let Some(first) = given.replace(number.parse().map_err(wrong)?) {
+                        return Err(format!("two numbers, {first} and {number}; give one"));
+                    }
                 }
             }
         }
-        Ok(Some(arguments))
+        Ok(Some(Arguments { number: given.unwrap_or(default), asm }))
     }
 }
 
@@ -78,7 +81,7 @@ pub(crate) fn run(
 /// Print the native code of `function`, compiled without speculation.
 pub(crate) fn print_code(program: &Arc<Program>, function: FuncId) -> Result<(), Box<dyn Error>> {
     let vm = Vm::new(Arc::clone(program), Options { listing: true, ..Options::compiled() })?;
-    print!("\n{}", vm.listing(function).ok_or("a compiled function has a listing")?);
+    write!(io::stdout(), "\n{}", vm.listing(function).ok_or("a compiled function has a listing")?)?;
     Ok(())
 }
 
@@ -86,9 +89,15 @@ pub(crate) fn print_code(program: &Arc<Program>, function: FuncId) -> Result<(),
 pub(crate) fn finish(result: Result<(), Box<dyn Error>>) -> std::process::ExitCode {
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
+        // Whoever read the output has seen enough, as `head` does.
+        Err(error) if is_closed_pipe(&*error) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -20,7 +20,7 @@ pub enum StitchError {
         /// Which.
         label: Label,
     },
-    /// A label of another assembler.
+    /// A label of another assembler, which has more of them.
     UnknownLabel {
         /// Which.
         label: Label,

@@ -7,6 +7,9 @@ use std::fmt;
 pub struct CodePtr(pub u32);
 
 /// A place in the code of one assembler that jumps may name before it is known.
+///
+/// It is a number. In another assembler it means the label of that number there, if there is one; otherwise sealing
+/// reports it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Label(pub(super) u32);
 
