@@ -44,7 +44,7 @@ pub mod verify;
 pub use build::{BuildErrors, FunctionBuilder, Label, ModuleBuilder};
 pub use error::{ErrorKind, Operands, VmError};
 pub use interpreter::{CallAction, Host, Interpreter};
-pub use mixed::{Options, Vm};
+pub use mixed::{Options, SetupError, Stats, Vm};
 pub use module::{Function, Module};
 pub use op::{ConstId, FuncId, Op, Target};
 pub use profile::Profile;

@@ -313,12 +313,6 @@ impl Op {
             _ => None,
         }
     }
-
-    /// Whether it can be the cause of an error. A call passes on its callee's besides.
-    #[must_use]
-    pub const fn may_throw(self) -> bool {
-        !self.info().throws.is_empty()
-    }
 }
 
 /// The reference of the bytecode as a table in Markdown, one line an instruction.

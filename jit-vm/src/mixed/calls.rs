@@ -31,7 +31,7 @@ use jit_runtime::transition::{Checked, Gate, Machine, NativeStack};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Native stack that is kept free for Rust code that native code calls: the interpreter, the compiler, the
+/// Native stack, in bytes, that is kept free for Rust code that native code calls: the interpreter, the compiler, the
 /// unwinder. Looked at where native code is entered, which is the only way deeper: the interpreter does not
 /// nest by itself, and native frames end above the reserve.
 const RESERVE: usize = 256 << 10;

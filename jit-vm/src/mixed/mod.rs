@@ -215,7 +215,9 @@ impl Vm {
     /// Call a function from outside.
     ///
     /// # Errors
-    /// The error that the program ended with, the same in every tier.
+    /// The error that the program ended with, the same in every tier but for how deep it may recurse: native
+    /// code is also bounded by the thread's own stack, of which it leaves 256 KiB to Rust. On a thread that
+    /// has less, every call of native code is a stack overflow.
     ///
     /// # Panics
     /// If `function` is none of the program's.
