@@ -30,10 +30,11 @@ const RUNTIME: &[(&str, &[&str])] = &[
 /// Each module of `jit-asm`, and of its `x64`, and what it may name.
 const ASM: &[(&str, &[&str])] = &[
     ("constant", &[]),
+    ("features", &[]),
     ("reg", &[]),
-    ("template", &["reg"]),
+    ("template", &["features", "reg"]),
     ("sink", &["template"]),
-    ("x64", &["reg", "template"]),
+    ("x64", &["features", "reg", "template"]),
     ("syntax", &["reg", "template", "x64"]),
 ];
 

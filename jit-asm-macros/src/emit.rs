@@ -2,7 +2,7 @@
 
 use crate::input::{generated_at, shown_at};
 use jit_asm::syntax::{Integer, LaidOut, PlacedConstant, PlacedHole, Value};
-use jit_asm::template::{Effects, HoleKind, RegField, StackMove};
+use jit_asm::template::{Effects, HighBit, HoleKind, RegField, StackMove};
 use jit_asm::x64::operand::Width;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -59,19 +59,26 @@ fn hole(library: &TokenStream, placed: &PlacedHole) -> TokenStream {
         HoleKind::Imm(width) => quote!(Imm(#width)),
         HoleKind::Disp(width) => quote!(Disp(#width)),
         HoleKind::Rel32 { tail } => quote!(Rel32 { tail: #tail }),
-        HoleKind::Reg(RegField { low_at, low_shift, rex_at, rex_bit, reads, writes }) => quote! {
-            Reg(#library::RegField {
-                low_at: #low_at, low_shift: #low_shift, rex_at: #rex_at, rex_bit: #rex_bit,
-                reads: #reads, writes: #writes,
-            })
-        },
+        HoleKind::Reg(RegField { low_at, low_shift, high, vector, reads, writes }) => {
+            let high = match high {
+                Some(HighBit { at, bit }) => quote!(Some(#library::HighBit { at: #at, bit: #bit })),
+                None => quote!(None),
+            };
+            quote! {
+                Reg(#library::RegField {
+                    low_at: #low_at, low_shift: #low_shift, high: ::core::option::Option::#high,
+                    vector: #vector, reads: #reads, writes: #writes,
+                })
+            }
+        }
     };
     quote!(#library::Hole { at: #at, kind: #library::HoleKind::#kind, name: #name })
 }
 
 fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
     let Effects { reads, writes, reads_flags, writes_flags, .. } = effects;
-    let Effects { reads_memory, writes_memory, stack, calls, jumps, traps, .. } = effects;
+    let Effects { reads_memory, writes_memory, stack, calls, jumps, traps, features, .. } = effects;
+    let features = features.bits();
     let (reads, writes) = (reads.bits(), writes.bits());
     let (reads_flags, writes_flags) = (reads_flags.0, writes_flags.0);
     let stack = match stack {
@@ -90,6 +97,7 @@ fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
             calls: #calls,
             jumps: #jumps,
             traps: #traps,
+            features: #library::Features::from_bits(#features),
         }
     }
 }
@@ -119,11 +127,12 @@ pub(crate) fn values(library: &TokenStream, holes: &[PlacedHole]) -> TokenStream
         let shown = shown_at(library, span);
         let ty = match placed.value {
             Value::Integer(integer) => {
-                let name = Ident::new(integer_name(integer), span);
+                let name = Ident::new(&integer_name(integer), span);
                 quote_spanned!(span=> : ::core::primitive::#name)
             }
             Value::Register => quote_spanned!(span=> : #shown::Gpr),
             Value::Index => quote_spanned!(span=> : #shown::IndexGpr),
+            Value::Vector => quote_spanned!(span=> : #shown::Xmm),
             Value::Target => TokenStream::new(),
         };
         quote!(let #variable #ty = #content;)
@@ -149,7 +158,9 @@ pub(crate) fn put(
         let value = variable(&written, placed);
         match placed.value {
             Value::Integer(integer) => stores.extend(store(placed, integer, &out, &value)),
-            Value::Register | Value::Index => stores.extend(merge(library, placed, &out, &value)),
+            Value::Register | Value::Index | Value::Vector => {
+                stores.extend(merge(library, placed, &out, &value))
+            }
             Value::Target => {
                 links.extend(link(library, placed, sink, &value));
                 stores.extend(copy(placed, 4, &out, &quote!(#value)));
@@ -177,7 +188,7 @@ pub(crate) fn field_bytes(kind: HoleKind) -> Option<usize> {
 
 /// A value of its own bytes.
 fn store(placed: &PlacedHole, integer: Integer, out: &Ident, value: &Ident) -> TokenStream {
-    let name = Ident::new(integer_name(integer), Span::call_site());
+    let name = Ident::new(&integer_name(integer), Span::call_site());
     let bytes = quote!(::core::primitive::#name::to_le_bytes(#value));
     copy(placed, width_bytes(integer.width), out, &bytes)
 }
@@ -189,17 +200,28 @@ fn copy(placed: &PlacedHole, width: usize, out: &Ident, bytes: &TokenStream) -> 
     quote!(#out[#start..#end].copy_from_slice(&#bytes);)
 }
 
-/// A register number: three bits here, the fourth in the REX prefix; both are zero in the piece.
+/// A register number: three bits here and the fourth in a prefix, or all four here. The piece has those of
+/// register 0, which VEX has inverted in places: the others differ from them in the bits of their number.
 fn merge(library: &TokenStream, placed: &PlacedHole, out: &Ident, value: &Ident) -> TokenStream {
-    let HoleKind::Reg(RegField { low_at, low_shift, rex_at, rex_bit, .. }) = placed.kind else {
+    let HoleKind::Reg(RegField { low_at, low_shift, high, .. }) = placed.kind else {
         return TokenStream::new();
     };
-    let ty = if placed.value == Value::Index { quote!(IndexGpr) } else { quote!(Gpr) };
-    let (low_at, rex_at) =
-        (Literal::usize_unsuffixed(low_at.into()), Literal::usize_unsuffixed(rex_at.into()));
-    quote! {
-        #out[#low_at] |= (#library::#ty::number(#value) & 7) << #low_shift;
-        #out[#rex_at] |= (#library::#ty::number(#value) >> 3) << #rex_bit;
+    let ty = match placed.value {
+        Value::Index => quote!(IndexGpr),
+        Value::Vector => quote!(Xmm),
+        _ => quote!(Gpr),
+    };
+    let low_at = Literal::usize_unsuffixed(low_at.into());
+    let number = quote!(#library::#ty::number(#value));
+    match high {
+        Some(HighBit { at, bit }) => {
+            let at = Literal::usize_unsuffixed(at.into());
+            quote! {
+                #out[#low_at] ^= (#number & 7) << #low_shift;
+                #out[#at] ^= (#number >> 3) << #bit;
+            }
+        }
+        None => quote!(#out[#low_at] ^= #number << #low_shift;),
     }
 }
 
@@ -215,23 +237,9 @@ fn link(library: &TokenStream, placed: &PlacedHole, sink: &Ident, value: &Ident)
 }
 
 pub(crate) fn width_bytes(width: Width) -> usize {
-    match width {
-        Width::B8 => 1,
-        Width::B16 => 2,
-        Width::B32 => 4,
-        Width::B64 => 8,
-    }
+    width.bytes().into()
 }
 
-fn integer_name(integer: Integer) -> &'static str {
-    match (integer.width, integer.signed) {
-        (Width::B8, true) => "i8",
-        (Width::B16, true) => "i16",
-        (Width::B32, true) => "i32",
-        (Width::B64, true) => "i64",
-        (Width::B8, false) => "u8",
-        (Width::B16, false) => "u16",
-        (Width::B32, false) => "u32",
-        (Width::B64, false) => "u64",
-    }
+fn integer_name(integer: Integer) -> String {
+    format!("{}{}", if integer.signed { "i" } else { "u" }, integer.width.bits())
 }

@@ -189,6 +189,7 @@ fn no_parameter(signature: &Signature, hole: &Hole, word: &Ident, value: Value) 
         Value::Integer(_) => "i32",
         Value::Register => "Gpr",
         Value::Index => "IndexGpr",
+        Value::Vector => "Xmm",
         Value::Target => "Label",
     };
     let known = match names.is_empty() {

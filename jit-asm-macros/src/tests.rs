@@ -81,7 +81,7 @@ fn a_constant() {
                 }, ::jit_asm::Line {
                     at:6, text:"ret"
                 }], effects:::jit_asm::Effects {
-                    reads:::jit_asm::RegSet::from_bits(16u64), writes:::jit_asm::RegSet::from_bits(17u64), reads_flags:::jit_asm::Flags(0u8), writes_flags:::jit_asm::Flags(63u8), reads_memory:true, writes_memory:false, stack:::jit_asm::StackMove::By(8i32), calls:false, jumps:true, traps:false,
+                    reads:::jit_asm::RegSet::from_bits(16u64), writes:::jit_asm::RegSet::from_bits(17u64), reads_flags:::jit_asm::Flags(0u8), writes_flags:::jit_asm::Flags(63u8), reads_memory:true, writes_memory:false, stack:::jit_asm::StackMove::By(8i32), calls:false, jumps:true, traps:false, features:::jit_asm::Features::from_bits(0u64),
                 },
             }"#]],
     );
@@ -108,7 +108,9 @@ fn an_emission() {
                                 (piece, &$crate::jit_asm::Template {
                                     name:"", bytes:piece, holes:&[$crate::jit_asm::Hole {
                                         at:0, kind:$crate::jit_asm::HoleKind::Reg($crate::jit_asm::RegField {
-                                            low_at:2u16, low_shift:3u8, rex_at:0u16, rex_bit:2u8, reads:true, writes:true,
+                                            low_at:2u16, low_shift:3u8, high:::core::option::Option::Some($crate::jit_asm::HighBit {
+                                                at:0u16, bit:2u8
+                                            }), vector:false, reads:true, writes:true,
                                         }), name:"r"
                                     }, $crate::jit_asm::Hole {
                                         at:3, kind:$crate::jit_asm::HoleKind::Disp(4u8), name:"slot * 8"
@@ -121,7 +123,7 @@ fn an_emission() {
                                     }, $crate::jit_asm::Line {
                                         at:7, text:"jo {overflow}"
                                     }], effects:$crate::jit_asm::Effects {
-                                        reads:$crate::jit_asm::RegSet::from_bits(32u64), writes:$crate::jit_asm::RegSet::from_bits(0u64), reads_flags:$crate::jit_asm::Flags(0u8), writes_flags:$crate::jit_asm::Flags(63u8), reads_memory:true, writes_memory:false, stack:$crate::jit_asm::StackMove::By(0i32), calls:false, jumps:true, traps:false,
+                                        reads:$crate::jit_asm::RegSet::from_bits(32u64), writes:$crate::jit_asm::RegSet::from_bits(0u64), reads_flags:$crate::jit_asm::Flags(0u8), writes_flags:$crate::jit_asm::Flags(63u8), reads_memory:true, writes_memory:false, stack:$crate::jit_asm::StackMove::By(0i32), calls:false, jumps:true, traps:false, features:$crate::jit_asm::Features::from_bits(0u64),
                                     },
                                 })
                             };
@@ -129,8 +131,8 @@ fn an_emission() {
                                 ahead:9u32, tail:0u32
                             }, hole2);
                             let out:&mut[u8; 13]= $crate::jit_asm::Sink::put_piece::<13> (sink, piece);
-                            out[2]|= ($crate::jit_asm::Gpr::number(hole0)&7)<<3u8;
-                            out[0]|= ($crate::jit_asm::Gpr::number(hole0)>> 3)<<2u8;
+                            out[2]^= ($crate::jit_asm::Gpr::number(hole0)&7)<<3u8;
+                            out[0]^= ($crate::jit_asm::Gpr::number(hole0)>> 3)<<2u8;
                             out[3..7].copy_from_slice(&::core::primitive::i32::to_le_bytes(hole1));
                             out[9..13].copy_from_slice(&hole2);
                             $crate::jit_asm::Sink::note_template(sink, template);
@@ -171,7 +173,7 @@ fn a_named_template() {
                     }, ::jit_asm::Line {
                         at:5, text:"jmp {to}"
                     }], effects:::jit_asm::Effects {
-                        reads:::jit_asm::RegSet::from_bits(0u64), writes:::jit_asm::RegSet::from_bits(1u64), reads_flags:::jit_asm::Flags(0u8), writes_flags:::jit_asm::Flags(0u8), reads_memory:false, writes_memory:false, stack:::jit_asm::StackMove::By(0i32), calls:false, jumps:true, traps:false,
+                        reads:::jit_asm::RegSet::from_bits(0u64), writes:::jit_asm::RegSet::from_bits(1u64), reads_flags:::jit_asm::Flags(0u8), writes_flags:::jit_asm::Flags(0u8), reads_memory:false, writes_memory:false, stack:::jit_asm::StackMove::By(0i32), calls:false, jumps:true, traps:false, features:::jit_asm::Features::from_bits(0u64),
                     },
                 };
             }"##]],

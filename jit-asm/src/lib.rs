@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod constant;
+pub mod features;
 pub mod reg;
 pub mod sink;
 pub mod template;
@@ -26,6 +27,7 @@ pub mod syntax;
 #[cfg(feature = "table")]
 pub mod x64;
 
-pub use reg::{Gpr, IndexGpr, RegSet};
+pub use features::Features;
+pub use reg::{Gpr, IndexGpr, RegSet, Xmm};
 pub use sink::{Field, LinkSink, Sink};
-pub use template::{Effects, Flags, Hole, HoleKind, Line, RegField, StackMove, Template};
+pub use template::{Effects, Flags, HighBit, Hole, HoleKind, Line, RegField, StackMove, Template};

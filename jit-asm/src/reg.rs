@@ -3,7 +3,7 @@
 //! Numbers are the hardware's (Intel SDM vol. 2, table 3-1): 0 to 15 in the order rax, rcx, rdx, rbx,
 //! rsp, rbp, rsi, rdi, r8 .. r15. A register chosen at run time is a [`Gpr`], so no number outside this
 //! range can reach a register hole; the type of an index hole, [`IndexGpr`], excludes rsp, which the
-//! hardware reads as "no index".
+//! hardware reads as "no index". A vector register chosen at run time is an [`Xmm`].
 
 use core::fmt;
 
@@ -119,8 +119,72 @@ impl TryFrom<Gpr> for IndexGpr {
     }
 }
 
-/// A set of registers: bits 0 to 15 are the general ones. The bits above are left for the vector and
-/// mask registers.
+/// A vector register. Whether it is used as xmm or as ymm belongs to the instruction, not to the register.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+#[allow(missing_docs)] // the names are the manual's
+pub enum Xmm {
+    Xmm0 = 0,
+    Xmm1,
+    Xmm2,
+    Xmm3,
+    Xmm4,
+    Xmm5,
+    Xmm6,
+    Xmm7,
+    Xmm8,
+    Xmm9,
+    Xmm10,
+    Xmm11,
+    Xmm12,
+    Xmm13,
+    Xmm14,
+    Xmm15,
+}
+
+impl Xmm {
+    /// All sixteen, in the order of their numbers.
+    pub const ALL: [Xmm; 16] = [
+        Xmm::Xmm0,
+        Xmm::Xmm1,
+        Xmm::Xmm2,
+        Xmm::Xmm3,
+        Xmm::Xmm4,
+        Xmm::Xmm5,
+        Xmm::Xmm6,
+        Xmm::Xmm7,
+        Xmm::Xmm8,
+        Xmm::Xmm9,
+        Xmm::Xmm10,
+        Xmm::Xmm11,
+        Xmm::Xmm12,
+        Xmm::Xmm13,
+        Xmm::Xmm14,
+        Xmm::Xmm15,
+    ];
+
+    /// The register with this hardware number, if there is one.
+    #[must_use]
+    pub const fn new(number: u8) -> Option<Xmm> {
+        if number < 16 { Some(Xmm::ALL[number as usize]) } else { None }
+    }
+
+    /// The hardware number, 0 to 15.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+/// The 128-bit name: `xmm9`.
+impl fmt::Display for Xmm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("xmm{}", self.number()))
+    }
+}
+
+/// A set of registers: bits 0 to 15 are the general ones, bits 16 to 31 the vector registers. The bits
+/// above are left for the other vector registers of AVX-512 and its masks.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct RegSet(u64);
 
@@ -140,13 +204,26 @@ impl RegSet {
         set
     }
 
-    /// The set whose bits are given; bit n is the general register with number n.
+    /// The set of the given vector registers.
+    #[must_use]
+    pub const fn of_vectors(registers: &[Xmm]) -> RegSet {
+        let mut set = RegSet::EMPTY;
+        let mut i = 0;
+        while i < registers.len() {
+            set = set.with_vector(registers[i]);
+            i += 1;
+        }
+        set
+    }
+
+    /// The set whose bits are given; bit n is the general register with number n, bit 16 + n the vector
+    /// register.
     #[must_use]
     pub const fn from_bits(bits: u64) -> RegSet {
         RegSet(bits)
     }
 
-    /// Bit n is the general register with number n.
+    /// Bit n is the general register with number n, bit 16 + n the vector register.
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0
@@ -156,6 +233,18 @@ impl RegSet {
     #[must_use]
     pub const fn with(self, r: Gpr) -> RegSet {
         RegSet(self.0 | 1 << r.number())
+    }
+
+    /// This set and one more vector register.
+    #[must_use]
+    pub const fn with_vector(self, r: Xmm) -> RegSet {
+        RegSet(self.0 | 1 << (16 + r.number()))
+    }
+
+    /// Whether the vector register `r` is a member.
+    #[must_use]
+    pub const fn contains_vector(self, r: Xmm) -> bool {
+        self.0 >> (16 + r.number()) & 1 != 0
     }
 
     /// This set without one register.
@@ -194,25 +283,28 @@ impl RegSet {
         self.0 == 0
     }
 
-    /// The member with the lowest number.
+    /// The general register in it with the lowest number.
     #[must_use]
     pub const fn first(self) -> Option<Gpr> {
-        Gpr::new(self.0.trailing_zeros() as u8)
+        Gpr::new((self.0 | 1 << 16).trailing_zeros() as u8)
     }
 
     /// The general registers in it, by number.
     pub fn iter(self) -> impl Iterator<Item = Gpr> {
         Gpr::ALL.into_iter().filter(move |&r| self.contains(r))
     }
+
+    /// The vector registers in it, by number.
+    pub fn vectors(self) -> impl Iterator<Item = Xmm> {
+        Xmm::ALL.into_iter().filter(move |&r| self.contains_vector(r))
+    }
 }
 
-/// `{rax, rdx}`.
+/// `{rax, rdx, xmm0}`.
 impl fmt::Debug for RegSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("{")?;
-        for (i, r) in self.iter().enumerate() {
-            write!(f, "{}{r}", if i == 0 { "" } else { ", " })?;
-        }
-        f.write_str("}")
+        let general = self.iter().map(|r| r.to_string());
+        let all: Vec<String> = general.chain(self.vectors().map(|r| r.to_string())).collect();
+        write!(f, "{{{}}}", all.join(", "))
     }
 }

@@ -4,6 +4,7 @@
 //! them. Emission itself never reads the description: the macro expands to one copy and one store per
 //! hole at constant offsets. Listings, checks and the operand-stack cache read it.
 
+use crate::features::Features;
 use crate::reg::RegSet;
 use core::fmt;
 
@@ -59,21 +60,32 @@ pub enum HoleKind {
     Reg(RegField),
 }
 
-/// Where the four bits of a register number go: three into ModRM, SIB or the opcode, one into REX.
+/// Where the four bits of a register number go: three into ModRM, SIB or the opcode and one into a prefix,
+/// or all four into one byte. The template's bytes are those of register 0, and the bits are patched by
+/// exclusive or, since VEX has some of them inverted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RegField {
-    /// Offset in the template of the byte that takes bits 0 to 2.
+    /// Offset in the template of the byte that takes bits 0 to 2, or all four.
     pub low_at: u16,
-    /// How far they are shifted: 0 (rm, base, opcode) or 3 (reg, index).
+    /// How far they are shifted: 0 (rm, base, opcode), 3 (reg, index, VEX.vvvv) or 4 (in an immediate).
     pub low_shift: u8,
-    /// Offset in the template of the REX prefix, which takes bit 3.
-    pub rex_at: u16,
-    /// Its place there: 0 for B, 1 for X, 2 for R.
-    pub rex_bit: u8,
+    /// Where bit 3 goes, if not to the others.
+    pub high: Option<HighBit>,
+    /// Whether it is a vector register, not a general one.
+    pub vector: bool,
     /// Whether the instruction reads the register.
     pub reads: bool,
     /// Whether it writes the register.
     pub writes: bool,
+}
+
+/// The place of bit 3 of a register number: in a REX or VEX prefix.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HighBit {
+    /// Offset in the template of the byte.
+    pub at: u16,
+    /// Its place there.
+    pub bit: u8,
 }
 
 /// What running a template does, as far as its bytes tell. Registers chosen at emission are not in the
@@ -100,6 +112,8 @@ pub struct Effects {
     pub jumps: bool,
     /// Whether an instruction of it can fault by its operand's value (division) or on purpose.
     pub traps: bool,
+    /// The extensions of the instruction set that it needs.
+    pub features: Features,
 }
 
 impl Effects {
@@ -115,6 +129,7 @@ impl Effects {
         calls: false,
         jumps: false,
         traps: false,
+        features: Features::NONE,
     };
 }
 
@@ -127,7 +142,7 @@ pub enum StackMove {
     Unknown,
 }
 
-/// A set of the six status flags.
+/// A set of the six status flags and the direction flag.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Flags(pub u8);
 
@@ -146,6 +161,8 @@ impl Flags {
     pub const P: Flags = Flags(16);
     /// Carry.
     pub const C: Flags = Flags(32);
+    /// Direction.
+    pub const D: Flags = Flags(64);
 
     /// What is in either.
     #[must_use]
@@ -166,10 +183,10 @@ impl Flags {
     }
 }
 
-/// The letters of the manual, `oszapc`, of those in the set.
+/// The letters of the manual, `oszapcd`, of those in the set.
 impl fmt::Debug for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (bit, letter) in "oszapc".chars().enumerate() {
+        for (bit, letter) in "oszapcd".chars().enumerate() {
             if self.0 >> bit & 1 != 0 {
                 write!(f, "{letter}")?;
             }

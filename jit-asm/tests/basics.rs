@@ -9,7 +9,7 @@ fn r64(gpr: jit_asm::Gpr) -> Operand {
 }
 
 fn at(base: Base, disp: Disp) -> Operand {
-    Operand::Mem(Mem { width: None, base, index: None, disp })
+    Operand::Mem(Mem { disp, ..Mem::at(base) })
 }
 
 fn hex(mnemonic: &str, operands: &[Operand]) -> String {

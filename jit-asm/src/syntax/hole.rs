@@ -2,7 +2,7 @@
 
 use super::error::{Error, Extent};
 use super::stmt::{Hole, HoleType};
-use crate::x64::operand::{RegClass, Width};
+use crate::x64::operand::{RegClass, VectorClass, Width};
 use proc_macro2::{Group, Spacing, Span, TokenStream, TokenTree};
 
 /// Read `{content}`, `{content: type}` or `{const content}`.
@@ -23,7 +23,7 @@ pub(super) fn hole(group: &Group) -> Result<Hole, Error> {
         Some((colon, tokens)) => Some(hole_type(colon, tokens)?),
         None => None,
     };
-    if constant && matches!(ty, Some(HoleType::Register(_))) {
+    if constant && matches!(ty, Some(HoleType::Register(_) | HoleType::Vector(_))) {
         return Err(Error::new(whole, "a register cannot be a `const` hole").help(
             "name the register in the text, or leave `const` away to choose it when the code is emitted",
         ));
@@ -56,7 +56,7 @@ fn split_type(tokens: &[TokenTree]) -> (&[TokenTree], Option<(Span, &[TokenTree]
     }
 }
 
-const TYPES: &str = "integers are i8 i16 i32 i64 u8 u16 u32 u64, registers r8 r16 r32 r64";
+const TYPES: &str = "integers are i8 i16 i32 i64 u8 u16 u32 u64, registers r8 r16 r32 r64, xmm ymm";
 
 fn hole_type(colon: Span, tokens: &[TokenTree]) -> Result<HoleType, Error> {
     let extent = Extent::of(tokens, colon);
@@ -77,6 +77,8 @@ fn hole_type(colon: Span, tokens: &[TokenTree]) -> Result<HoleType, Error> {
         "r16" => Ok(HoleType::Register(RegClass::R16)),
         "r32" => Ok(HoleType::Register(RegClass::R32)),
         "r64" => Ok(HoleType::Register(RegClass::R64)),
+        "xmm" => Ok(HoleType::Vector(VectorClass::Xmm)),
+        "ymm" => Ok(HoleType::Vector(VectorClass::Ymm)),
         other => Err(no_type(extent, other)),
     }
 }
@@ -91,8 +93,8 @@ fn no_type(extent: Extent, word: &str) -> Error {
             "location holes (a register, a frame slot or a constant, chosen when the code is emitted)",
             "emit one template for a register `{r: r64}` and another for a slot `[rbp + {d}]`",
         ),
-        "xmm" | "ymm" | "zmm" | "mm" | "k" => {
-            later("holes for vector and mask registers", "holes take general registers: r8 r16 r32 r64")
+        "zmm" | "mm" | "k" => {
+            later("holes for these registers", "holes take registers: r8 r16 r32 r64, xmm ymm")
         }
         "patchable" => later("patchable targets", "a call to a fixed target is `call {f}`"),
         "cc" | "cond" => later("condition holes", "name the condition: `jz {l}`"),

@@ -6,12 +6,12 @@
 use super::error::{Error, Errors, Extent};
 use super::names;
 use super::stmt::{Arg, Hole, HoleType, Insn, Label, Name, Slot, Stmt};
-use crate::template::{Effects, HoleKind, RegField, StackMove};
+use crate::template::{Effects, HighBit, HoleKind, RegField, StackMove};
 use crate::x64::effects::{self, InsnSummary};
 use crate::x64::encode::{Encoded, EncodedField, FieldKind, RegRole, encode};
 use crate::x64::form::Form;
 use crate::x64::listing::{self, Part};
-use crate::x64::operand::{Distance, Operand, Width};
+use crate::x64::operand::{Distance, Index, Mem, Operand, Width};
 use crate::x64::select::{self, Mismatch};
 
 /// A template with every byte in its place, ready to be written out as Rust.
@@ -54,6 +54,8 @@ pub enum Value {
     Register,
     /// An `IndexGpr`.
     Index,
+    /// An `Xmm`.
+    Vector,
     /// A label or a function: whatever the sink can link.
     Target,
 }
@@ -242,7 +244,7 @@ fn text(insn: &Insn, operands: &[Operand]) -> String {
     listing::line(&insn.mnemonic.text, operands, &mut |unnamed| {
         let arg = &insn.args[unnamed.operand];
         let slot = match unnamed.part {
-            Part::Register(_) => Slot::Register,
+            Part::Register(_) | Part::Vector(_) => Slot::Register,
             Part::Base => Slot::Base,
             Part::Index => Slot::Index,
             Part::Disp8 | Part::Disp32 => Slot::Displacement,
@@ -331,14 +333,14 @@ impl Selected<'_> {
         match field.kind {
             FieldKind::Imm { width, sign_extended } => match arg.hole(Slot::Immediate) {
                 Some(hole) => {
-                    self.place_integer(field, hole, HoleKind::Imm(bytes(width)), width, sign_extended, out)
+                    self.place_integer(field, hole, HoleKind::Imm(width.bytes()), width, sign_extended, out)
                 }
                 None => Ok(()),
             },
             FieldKind::Disp8 | FieldKind::Disp32 => match arg.hole(Slot::Displacement) {
                 Some(hole) => {
                     let width = if field.kind == FieldKind::Disp8 { Width::B8 } else { Width::B32 };
-                    self.place_integer(field, hole, HoleKind::Disp(bytes(width)), width, true, out)
+                    self.place_integer(field, hole, HoleKind::Disp(width.bytes()), width, true, out)
                 }
                 None => Ok(()),
             },
@@ -346,16 +348,14 @@ impl Selected<'_> {
                 self.place_distance(field, arg, places, out);
                 Ok(())
             }
-            FieldKind::Reg { role, low_at, low_shift, rex_at, rex_bit } => {
-                let (slot, value) = match role {
-                    RegRole::Base => (Slot::Base, Value::Register),
-                    RegRole::Index => (Slot::Index, Value::Index),
-                    RegRole::Reg | RegRole::Rm | RegRole::Opcode => (Slot::Register, Value::Register),
-                };
+            FieldKind::Reg { role, low_at, low_shift, high } => {
+                let (slot, value) = register_value(role, &arg.operand);
                 if let Some(hole) = arg.hole(slot) {
                     let (reads, writes) = effects::of_hole_access(self.form, &self.operands, field.operand);
-                    let (low_at, rex_at) = (self.offset(low_at), self.offset(rex_at));
-                    let kind = HoleKind::Reg(RegField { low_at, low_shift, rex_at, rex_bit, reads, writes });
+                    let high = high.map(|(at, bit)| HighBit { at: self.offset(at), bit });
+                    let vector = value == Value::Vector;
+                    let low_at = self.offset(low_at);
+                    let kind = HoleKind::Reg(RegField { low_at, low_shift, high, vector, reads, writes });
                     self.place_hole(field, hole, kind, value, out);
                 }
                 Ok(())
@@ -385,7 +385,7 @@ impl Selected<'_> {
     ) -> Result<(), Error> {
         let unsigned = matches!(hole.ty, Some(HoleType::Integer { signed: false, .. }));
         if unsigned && sign_extended {
-            let bits = 8 * bytes(width);
+            let bits = width.bits();
             let message = format!("the sign of this {bits}-bit immediate is extended to the operand's width");
             let signed = Hole { ty: Some(HoleType::Integer { width, signed: true }), ..hole.clone() };
             return Err(Error::new(Extent::one(hole.span), message).help(format!("write `{signed}`")));
@@ -409,6 +409,19 @@ impl Selected<'_> {
         } else if let (Some(hole), FieldKind::Rel32 { tail }) = (arg.hole(Slot::Target), field.kind) {
             self.place_hole(field, hole, HoleKind::Rel32 { tail }, Value::Target, out);
         }
+    }
+}
+
+/// Which hole of an operand a register field is, and what it takes.
+fn register_value(role: RegRole, operand: &Operand) -> (Slot, Value) {
+    match (role, operand) {
+        (RegRole::Base, _) => (Slot::Base, Value::Register),
+        (RegRole::Index, Operand::Mem(Mem { index: Some((Index::VectorHole(_), _)), .. })) => {
+            (Slot::Index, Value::Vector)
+        }
+        (RegRole::Index, _) => (Slot::Index, Value::Index),
+        (_, Operand::VectorHole(_)) => (Slot::Register, Value::Vector),
+        _ => (Slot::Register, Value::Register),
     }
 }
 
@@ -450,14 +463,4 @@ fn write(insns: &[Selected], labels: &Labels, errors: &mut Errors) -> LaidOut {
     let summaries: Vec<InsnSummary> = insns.iter().map(Selected::summary).collect();
     out.effects = effects::of_sequence(&summaries);
     out
-}
-
-/// The width of a field in bytes.
-fn bytes(width: Width) -> u8 {
-    match width {
-        Width::B8 => 1,
-        Width::B16 => 2,
-        Width::B32 => 4,
-        Width::B64 => 8,
-    }
 }

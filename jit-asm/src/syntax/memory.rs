@@ -7,13 +7,21 @@ use super::operand::value;
 use super::parse::{is_punct, name};
 use super::stmt::{Arg, Hole, HoleType, Name, Slot};
 use crate::reg::Gpr;
-use crate::x64::operand::{Base, Disp, Index, Mem, Operand, RegClass, Scale, Width};
+use crate::x64::operand::{Base, Disp, Index, Mem, Operand, RegClass, Scale, Vector, VectorClass, Width};
 use proc_macro2::{Delimiter, Ident, TokenTree};
 
-/// A register of an address: named, or a hole.
+/// A register of an address: named, or a hole. A vector register can only be the index.
 enum Register {
     Named(Gpr),
     Hole(Hole),
+    Vector(Vector),
+    VectorHole(VectorClass, Hole),
+}
+
+impl Register {
+    fn is_vector(&self) -> bool {
+        matches!(self, Register::Vector(_) | Register::VectorHole(..))
+    }
 }
 
 /// One summand of an address.
@@ -29,7 +37,7 @@ enum Term {
 impl Term {
     fn hole(&mut self) -> Option<&mut Hole> {
         match self {
-            Term::Register { register: Register::Hole(hole), .. }
+            Term::Register { register: Register::Hole(hole) | Register::VectorHole(_, hole), .. }
             | Term::Displacement(hole)
             | Term::Target(hole) => Some(hole),
             _ => None,
@@ -82,7 +90,7 @@ pub(super) fn memory(width: Option<Width>, tokens: Vec<TokenTree>, extent: Exten
 
 /// `[label]` and `[{l}]`.
 fn target(width: Option<Width>, holes: Vec<(Slot, Hole)>, label: Option<Name>, extent: Extent) -> Arg {
-    let mem = Mem { width, base: Base::Target, index: None, disp: Disp::Literal(0) };
+    let mem = Mem { width, ..Mem::at(Base::Target) };
     Arg { operand: Operand::Mem(mem), holes, label, extent }
 }
 
@@ -133,6 +141,9 @@ fn term(tokens: &[TokenTree], alone: bool, whole: Extent) -> Result<(Term, &[Tok
 
 fn word_term<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Term, &'a [TokenTree]), Error> {
     let text = word.to_string();
+    if let Some(vector) = names::vector(&text) {
+        return scaled(Register::Vector(vector), Extent::one(word.span()), rest);
+    }
     if names::register(&text).is_none() {
         if let Some(meaning) = names::reserved(&text) {
             return Err(Error::new(Extent::one(word.span()), format!("`{text}`: {meaning}")));
@@ -147,6 +158,7 @@ fn hole_term(hole: Hole, rest: &[TokenTree], alone: bool) -> Result<(Term, &[Tok
     let extent = Extent::one(hole.span);
     match hole.ty {
         Some(HoleType::Register(RegClass::R64)) => scaled(Register::Hole(hole), extent, rest),
+        Some(HoleType::Vector(class)) => scaled(Register::VectorHole(class, hole), extent, rest),
         Some(HoleType::Register(class)) => {
             let message = format!(
                 "addresses are made of 64-bit registers, this hole is `{}`",
@@ -242,7 +254,9 @@ impl Address {
     /// Add a register, `rip` or a displacement hole.
     fn add(&mut self, term: Term) -> Result<(), Error> {
         match term {
-            Term::Register { register, scale: None, extent } if self.base.is_none() => {
+            Term::Register { register, scale: None, extent }
+                if self.base.is_none() && !register.is_vector() =>
+            {
                 self.base = Some((register, extent));
             }
             Term::Register { register, scale, extent } => match self.index {
@@ -278,6 +292,11 @@ impl Address {
                 );
             }
             Some((Register::Named(gpr), scale, _)) => Some((Index::Reg(gpr), scale)),
+            Some((Register::Vector(vector), scale, _)) => Some((Index::Vector(vector), scale)),
+            Some((Register::VectorHole(class, hole), scale, _)) => {
+                holes.push((Slot::Index, hole));
+                Some((Index::VectorHole(class), scale))
+            }
             Some((Register::Hole(hole), scale, _)) => {
                 holes.push((Slot::Index, hole));
                 Some((Index::Hole, scale))
@@ -292,7 +311,7 @@ impl Address {
                 holes.insert(0, (Slot::Base, hole));
                 Base::Hole
             }
-            (None, None) => Base::None,
+            (Some((Register::Vector(_) | Register::VectorHole(..), _)), None) | (None, None) => Base::None,
         };
         let disp = match self.displacement {
             Some(hole) if self.number != 0 => {
@@ -308,7 +327,8 @@ impl Address {
                     .help("a displacement is from -0x8000_0000 to 0x7fff_ffff")
             })?),
         };
-        Ok(Arg { operand: Operand::Mem(Mem { width, base, index, disp }), holes, label: None, extent })
+        let mem = Mem { width, segment: None, base, index, disp };
+        Ok(Arg { operand: Operand::Mem(mem), holes, label: None, extent })
     }
 
     /// rsp has no encoding as an index; where its factor is one, it can change places with the base.

@@ -1,7 +1,7 @@
 //! The words of the language: registers, widths, and those that are reserved for later.
 
-use crate::reg::Gpr;
-use crate::x64::operand::{Reg, RegClass, Width};
+use crate::reg::{Gpr, Xmm};
+use crate::x64::operand::{Reg, RegClass, Vector, VectorClass, Width};
 
 /// The rows of the manual's register table (vol. 1, 3.4.1): one register a line, by its number, at 64,
 /// 32, 16 and 8 bits.
@@ -41,18 +41,31 @@ pub(super) fn register(name: &str) -> Option<Reg> {
     registers().find(|(n, _)| *n == name).map(|(_, reg)| reg)
 }
 
+/// The vector register with this name.
+pub(super) fn vector(name: &str) -> Option<Vector> {
+    let (class, number) = match (name.strip_prefix("xmm"), name.strip_prefix("ymm")) {
+        (Some(number), _) => (VectorClass::Xmm, number),
+        (None, number) => (VectorClass::Ymm, number?),
+    };
+    let reg = Xmm::new(number.parse().ok()?)?;
+    let vector = Vector { reg, class };
+    (vector.to_string() == name).then_some(vector)
+}
+
 /// The name of a register at 64 bits.
 pub(super) fn name64(gpr: Gpr) -> &'static str {
     REGISTERS[gpr.number() as usize][0]
 }
 
-/// `byte`, `word`, `dword` and `qword`.
+/// `byte`, `word`, `dword`, `qword`, `xmmword` and `ymmword`.
 pub(super) fn width(name: &str) -> Option<Width> {
     Some(match name {
         "byte" => Width::B8,
         "word" => Width::B16,
         "dword" => Width::B32,
         "qword" => Width::B64,
+        "xmmword" => Width::B128,
+        "ymmword" => Width::B256,
         _ => return None,
     })
 }
@@ -63,8 +76,9 @@ pub(super) fn reserved(name: &str) -> Option<&'static str> {
         name.strip_prefix(prefix).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
     Some(match name {
+        _ if vector(name).is_some() => return None,
         _ if numbered("xmm") || numbered("ymm") || numbered("zmm") => {
-            "vector registers are not supported in this version"
+            "vector registers are xmm0 to xmm15 and ymm0 to ymm15; AVX-512 is not supported in this version"
         }
         _ if numbered("mm") || numbered("st") => "x87 and MMX registers are not supported",
         _ if numbered("k") && name.len() == 2 => "mask registers are not supported in this version",
@@ -72,8 +86,8 @@ pub(super) fn reserved(name: &str) -> Option<&'static str> {
         "cs" | "ds" | "es" | "fs" | "gs" | "ss" => "segment registers are not supported in this version",
         "rip" => "`rip` can only be the base of an address: `[rip + 16]`",
         "eip" => "addresses are 64 bits wide: write `rip`",
-        "tbyte" | "xmmword" | "ymmword" | "zmmword" | "oword" => {
-            "memory operands are `byte`, `word`, `dword` or `qword` in this version"
+        "tbyte" | "zmmword" | "oword" => {
+            "memory operands are `byte`, `word`, `dword`, `qword`, `xmmword` or `ymmword`"
         }
         "short" | "near" | "far" => "the distance of a jump is chosen for you: write the label alone",
         "rel" | "abs" => "the address of a label is relative to rip by itself: `[label]`",

@@ -60,6 +60,9 @@ fn word_operand(word: &Ident) -> Result<Arg, Error> {
     if let Some(reg) = names::register(&text) {
         return Ok(plain(Operand::Reg(reg), extent));
     }
+    if let Some(vector) = names::vector(&text) {
+        return Ok(plain(Operand::Vector(vector), extent));
+    }
     if let Some(meaning) = names::reserved(&text) {
         return Err(Error::new(extent, format!("`{text}`: {meaning}")));
     }
@@ -81,6 +84,7 @@ fn group_operand(group: &proc_macro2::Group) -> Result<Arg, Error> {
 fn hole_operand(hole: Hole, extent: Extent) -> Arg {
     let (operand, slot) = match hole.ty {
         Some(HoleType::Register(class)) => (Operand::RegHole(class), Slot::Register),
+        Some(HoleType::Vector(class)) => (Operand::VectorHole(class), Slot::Register),
         Some(HoleType::Integer { width, .. }) => (Operand::Imm(Imm::Hole(Some(width))), Slot::Immediate),
         None => (Operand::Imm(Imm::Hole(None)), Slot::Immediate),
     };

@@ -80,7 +80,8 @@ fn begin_help(first: &TokenTree) -> &'static str {
 
 fn label(word: &Ident) -> Result<Label, Error> {
     let name = name(word);
-    if names::register(&name.text).is_some() || names::width(&name.text).is_some() || name.text == "rip" {
+    let register = names::register(&name.text).is_some() || names::vector(&name.text).is_some();
+    if register || names::width(&name.text).is_some() || name.text == "rip" {
         let message = format!("`{}` cannot name a label: it has a meaning in operands", name.text);
         return Err(Error::new(Extent::one(word.span()), message).help("choose another name"));
     }
@@ -155,7 +156,7 @@ fn refused_mnemonic(mnemonic: &Name, rest: &[TokenTree]) -> Option<Error> {
     if names::is_prefix(text) {
         return Some(Error::new(at, format!("the prefix `{text}` is not supported in this version")));
     }
-    if names::register(text).is_some() {
+    if names::register(text).is_some() || names::vector(text).is_some() {
         return Some(
             Error::new(at, format!("`{text}` is a register; an instruction begins with its mnemonic"))
                 .help("operands are separated by `,` and statements by `;`"),

@@ -2,7 +2,7 @@
 //! of their holes beside them.
 
 use super::error::Extent;
-use crate::x64::operand::{Operand, RegClass, Width};
+use crate::x64::operand::{Operand, RegClass, VectorClass, Width};
 use proc_macro2::{Span, TokenStream};
 
 /// A word and where it stands.
@@ -107,25 +107,21 @@ pub enum HoleType {
     },
     /// `r8` .. `r64`.
     Register(RegClass),
+    /// `xmm`, `ymm`.
+    Vector(VectorClass),
 }
 
-/// As it is written: `i32`, `r64`.
+/// As it is written: `i32`, `r64`, `xmm`.
 impl core::fmt::Display for HoleType {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            HoleType::Integer { width: Width::B8, signed: true } => "i8",
-            HoleType::Integer { width: Width::B16, signed: true } => "i16",
-            HoleType::Integer { width: Width::B32, signed: true } => "i32",
-            HoleType::Integer { width: Width::B64, signed: true } => "i64",
-            HoleType::Integer { width: Width::B8, signed: false } => "u8",
-            HoleType::Integer { width: Width::B16, signed: false } => "u16",
-            HoleType::Integer { width: Width::B32, signed: false } => "u32",
-            HoleType::Integer { width: Width::B64, signed: false } => "u64",
-            HoleType::Register(RegClass::R8 | RegClass::R8High) => "r8",
-            HoleType::Register(RegClass::R16) => "r16",
-            HoleType::Register(RegClass::R32) => "r32",
-            HoleType::Register(RegClass::R64) => "r64",
-        })
+        match self {
+            HoleType::Integer { width, signed } => {
+                write!(f, "{}{}", if *signed { "i" } else { "u" }, width.bits())
+            }
+            HoleType::Register(class) => write!(f, "r{}", class.width().bits()),
+            HoleType::Vector(VectorClass::Xmm) => f.write_str("xmm"),
+            HoleType::Vector(VectorClass::Ymm) => f.write_str("ymm"),
+        }
     }
 }
 

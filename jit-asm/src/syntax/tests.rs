@@ -5,7 +5,9 @@ use super::{Arg, Error, LaidOut, Slot, Stmt, lay_out, parse};
 use crate::reg::Gpr;
 use crate::template::StackMove;
 use crate::x64::listing::{self, Part};
-use crate::x64::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Width};
+use crate::x64::operand::{
+    Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, VectorClass, Width,
+};
 use crate::x64::select;
 use arbtest::arbitrary::{Result, Unstructured};
 use expect_test::{Expect, expect};
@@ -53,9 +55,9 @@ fn holes_are_found_where_they_are() {
              5 c6850000000000 mov byte [rbp + {d}], {n}
             12 e900000000     jmp {l}
             17 833d0000000000 cmp dword [{l}], {const 3: i8}
-            hole {r: r64} at 0: Reg(RegField { low_at: 2, low_shift: 3, rex_at: 0, rex_bit: 2, reads: true, writes: true }), Register
-            hole {i: r64} at 0: Reg(RegField { low_at: 3, low_shift: 3, rex_at: 0, rex_bit: 1, reads: true, writes: false }), Index
-            hole {b: r64} at 0: Reg(RegField { low_at: 3, low_shift: 0, rex_at: 0, rex_bit: 0, reads: true, writes: false }), Register
+            hole {r: r64} at 0: Reg(RegField { low_at: 2, low_shift: 3, high: Some(HighBit { at: 0, bit: 2 }), vector: false, reads: true, writes: true }), Register
+            hole {i: r64} at 0: Reg(RegField { low_at: 3, low_shift: 3, high: Some(HighBit { at: 0, bit: 1 }), vector: false, reads: true, writes: false }), Index
+            hole {b: r64} at 0: Reg(RegField { low_at: 3, low_shift: 0, high: Some(HighBit { at: 0, bit: 0 }), vector: false, reads: true, writes: false }), Register
             hole {d: i8} at 4: Disp(1), Integer(Integer { width: B8, signed: true })
             hole {d} at 7: Disp(4), Integer(Integer { width: B32, signed: true })
             hole {n} at 11: Imm(1), Integer(Integer { width: B8, signed: true })
@@ -103,7 +105,7 @@ fn addresses_are_sums_in_any_order() {
             44 488d47fa       lea rax, [rdi - 6]
             48 408a442000     mov al, byte [{b: r64}]
             53 660f1f0400     nop word [rax + rax]
-            hole {b: r64} at 48: Reg(RegField { low_at: 51, low_shift: 0, rex_at: 48, rex_bit: 0, reads: true, writes: false }), Register
+            hole {b: r64} at 48: Reg(RegField { low_at: 51, low_shift: 0, high: Some(HighBit { at: 48, bit: 0 }), vector: false, reads: true, writes: false }), Register
         "#]],
     );
 }
@@ -172,7 +174,14 @@ fn placeholder(operand: Operand, part: Part) -> &'static str {
         Part::Register(RegClass::R8 | RegClass::R8High) => "{r: r8}",
         Part::Register(RegClass::R16) => "{r: r16}",
         Part::Register(RegClass::R32) => "{r: r32}",
-        Part::Register(RegClass::R64) | Part::Base | Part::Index => "{r: r64}",
+        Part::Index => match operand {
+            Operand::Mem(Mem { index: Some((Index::VectorHole(VectorClass::Xmm), _)), .. }) => "{x: xmm}",
+            Operand::Mem(Mem { index: Some((Index::VectorHole(VectorClass::Ymm), _)), .. }) => "{x: ymm}",
+            _ => "{r: r64}",
+        },
+        Part::Register(RegClass::R64) | Part::Base => "{r: r64}",
+        Part::Vector(VectorClass::Xmm) => "{x: xmm}",
+        Part::Vector(VectorClass::Ymm) => "{x: ymm}",
         Part::Disp8 => "{d: i8}",
         Part::Disp32 => "{d}",
         Part::Target => "{l}",
@@ -244,11 +253,11 @@ fn addresses() -> Vec<Mem> {
         indices.extend(named.chain([Index::Hole]).map(|index| Some((index, scale))));
     }
     let literals = [0, 1, -1, 127, -128, 5000, i32::MAX, i32::MIN].map(Disp::Literal);
-    let mut all = vec![Mem { width: None, base: Base::Target, index: None, disp: Disp::Literal(0) }];
+    let mut all = vec![Mem::at(Base::Target)];
     for disp in literals.into_iter().chain([Disp::Hole8, Disp::Hole32]) {
-        all.push(Mem { width: None, base: Base::Rip, index: None, disp });
+        all.push(Mem { disp, ..Mem::at(Base::Rip) });
         for &base in &bases {
-            all.extend(indices.iter().map(|&index| Mem { width: None, base, index, disp }));
+            all.extend(indices.iter().map(|&index| Mem { index, disp, ..Mem::at(base) }));
         }
     }
     for (mem, width) in all.iter_mut().zip(WIDTHS.into_iter().cycle()) {

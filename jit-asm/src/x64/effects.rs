@@ -9,17 +9,18 @@
 //! found forward in the same way. A register in `reads` may be read before it was surely written on some
 //! path; everything else is a union.
 //!
-//! **Invariants.** Nothing is left out: what may happen is in the sets. Three derived rules: writing 8 or
+//! **Invariants.** Nothing is left out: what may happen is in the sets. Four derived rules: writing 8 or
 //! 16 bits of a register keeps the rest, so it reads the register too; writing 32 bits writes all 64 (SDM
-//! vol. 1, 3.4.1.1); `xor` or `sub` of a whole register with itself does not depend on it, so it
-//! does not read it. Registers chosen at emission are in no set: [`of_hole_access`] tells what they are
+//! vol. 1, 3.4.1.1); `xor` or `sub` of a whole register with itself, and what is like it among the vector
+//! instructions, does not depend on the register, so it does not read it; a vector register is one thing,
+//! whose upper half nobody asks for. Registers chosen at emission are in no set: [`of_hole_access`] tells what they are
 //! used for.
 //!
 //! **Cost.** Linear in the instructions, times the nesting of backward jumps.
 
-use super::form::{Access, Form, FormOperand, Kind};
-use super::operand::{Base, Disp, Imm, Index, Mem, Operand, Reg, RegClass, Width};
-use crate::reg::{Gpr, RegSet};
+use super::form::{Access, Form, FormOperand, Kind, VexLength};
+use super::operand::{Base, Disp, Imm, Index, Mem, Operand, Reg, RegClass, Vector, Width};
+use crate::reg::{Gpr, RegSet, Xmm};
 use crate::template::{Effects, Flags, StackMove};
 
 /// One instruction of a template, as [`of_sequence`] wants it.
@@ -47,15 +48,31 @@ pub fn of(form: &Form, operands: &[Operand]) -> Effects {
 pub fn summary(form: &Form, operands: &[Operand]) -> InsnSummary {
     let mut effects = Effects::NONE;
     let independent = is_independent(form, operands);
-    for (wanted, given) in form.explicit().zip(operands) {
-        let access = if independent { Access::Write } else { wanted.access };
+    for (i, (wanted, given)) in form.explicit().zip(operands).enumerate() {
+        let access = match (independent, i, wanted.access.writes()) {
+            (false, ..) => wanted.access,
+            (true, 0, true) => Access::Write,
+            (true, ..) => Access::Neither,
+        };
         add_operand(&mut effects, wanted, given, access);
     }
     for wanted in form.implicit() {
-        if let (Kind::Fixed(gpr), Some(width)) = (wanted.kind, wanted.width) {
-            add_register(&mut effects, gpr, width, wanted.access);
+        match (wanted.kind, wanted.width) {
+            (Kind::Fixed(gpr), Some(width)) => add_register(&mut effects, gpr, width, wanted.access),
+            (Kind::Ah, _) => add_register(&mut effects, Gpr::Rax, Width::B8, wanted.access),
+            (Kind::FixedVector(reg), _) => add_vector(&mut effects, reg, wanted.access),
+            _ => {}
         }
     }
+    if form.acts.vectors {
+        // vzeroall clears all of them, vzeroupper keeps their lower halves.
+        let all = form.vex.is_some_and(|vex| vex.length == VexLength::L256);
+        let access = if all { Access::Write } else { Access::ReadWrite };
+        Xmm::ALL.into_iter().for_each(|reg| add_vector(&mut effects, reg, access));
+    }
+    effects.reads_memory |= form.acts.loads;
+    effects.writes_memory |= form.acts.stores;
+    effects.features = form.features;
     add_stack(&mut effects, form, operands);
     effects.reads_flags = form.flags.read;
     effects.writes_flags = form.flags.changed();
@@ -79,15 +96,31 @@ fn shift_count(form: &Form, operands: &[Operand]) -> Option<i128> {
     Some(count & if form.size == Some(Width::B64) { 63 } else { 31 })
 }
 
-/// Whether the result does not depend on the operands, which are one whole register twice.
+/// Whether the result does not depend on the sources, which are one whole register twice.
 fn is_independent(form: &Form, operands: &[Operand]) -> bool {
     let whole = |class: RegClass| matches!(class, RegClass::R32 | RegClass::R64);
     match operands {
         [Operand::Reg(a), Operand::Reg(b)] => {
             a == b && whole(a.class) && matches!(form.mnemonic, "xor" | "sub")
         }
+        [Operand::Vector(a), Operand::Vector(b)] => a == b && cancels(form.mnemonic),
+        [Operand::Vector(_), Operand::Vector(a), Operand::Vector(b)] => {
+            a == b && form.mnemonic.strip_prefix('v').is_some_and(cancels)
+        }
         _ => false,
     }
+}
+
+/// Vector instructions whose result is all zeros or all ones when both sources are one register. (The
+/// subtractions of floats are none: infinity minus itself is no number.)
+fn cancels(mnemonic: &str) -> bool {
+    let element = |stem: &str, elements: &[&str]| {
+        mnemonic.strip_prefix(stem).is_some_and(|element| elements.contains(&element))
+    };
+    matches!(mnemonic, "pxor" | "xorps" | "xorpd")
+        || element("psub", &["b", "w", "d", "q", "sb", "sw", "usb", "usw"])
+        || element("pcmpeq", &["b", "w", "d", "q"])
+        || element("pcmpgt", &["b", "w", "d", "q"])
 }
 
 /// The accesses that follow from one: a partial write keeps the rest of the register.
@@ -108,6 +141,15 @@ fn add_register(effects: &mut Effects, gpr: Gpr, width: Width, access: Access) {
     }
 }
 
+fn add_vector(effects: &mut Effects, reg: Xmm, access: Access) {
+    if access.reads() {
+        effects.reads = effects.reads.with_vector(reg);
+    }
+    if access.writes() {
+        effects.writes = effects.writes.with_vector(reg);
+    }
+}
+
 fn add_operand(effects: &mut Effects, wanted: &FormOperand, given: &Operand, access: Access) {
     match given {
         Operand::Reg(Reg { gpr, class }) => add_register(effects, *gpr, class.width(), access),
@@ -119,7 +161,8 @@ fn add_operand(effects: &mut Effects, wanted: &FormOperand, given: &Operand, acc
                 effects.reads = effects.reads.union(address_registers(mem));
             }
         }
-        Operand::RegHole(_) | Operand::Imm(_) | Operand::Target(_) => {}
+        Operand::Vector(vector) => add_vector(effects, vector.reg, access),
+        Operand::RegHole(_) | Operand::VectorHole(_) | Operand::Imm(_) | Operand::Target(_) => {}
     }
 }
 
@@ -128,10 +171,11 @@ fn address_registers(mem: &Mem) -> RegSet {
     if let Base::Reg(gpr) = mem.base {
         registers = registers.with(gpr);
     }
-    if let Some((Index::Reg(gpr), _)) = mem.index {
-        registers = registers.with(gpr);
+    match mem.index {
+        Some((Index::Reg(gpr), _)) => registers.with(gpr),
+        Some((Index::Vector(Vector { reg, .. }), _)) => registers.with_vector(reg),
+        _ => registers,
     }
-    registers
 }
 
 /// What pushing and popping does, and how the stack pointer moves.
@@ -185,6 +229,7 @@ pub fn of_hole_access(form: &Form, operands: &[Operand], index: usize) -> (bool,
             let access = with_partial(wanted.access, class.width());
             (access.reads(), access.writes())
         }
+        (Some(wanted), Some(Operand::VectorHole(_))) => (wanted.access.reads(), wanted.access.writes()),
         _ => (true, false),
     }
 }
@@ -204,6 +249,7 @@ pub fn of_sequence(insns: &[InsnSummary]) -> Effects {
         all.calls |= e.calls;
         all.jumps |= e.jumps;
         all.traps |= e.traps;
+        all.features = all.features.union(e.features);
     }
     (all.reads, all.reads_flags) = live_at_entry(insns);
     all.stack = stack_at_exits(insns);

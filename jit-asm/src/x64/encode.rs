@@ -4,18 +4,19 @@
 //! hole must get a layout that is right for every value it may be filled with.
 //!
 //! **Idea.** Parts that are in the text decide by their value, shortest first; holes decide by their kind:
-//! a register hole always has its REX prefix, a hole as a base always has SIB and a displacement (so rsp,
-//! r12, rbp and r13 need nothing special), a displacement hole has its width. What can be patched comes
-//! back as [`EncodedField`]s, so nobody downstream counts bytes.
+//! a register hole always has its prefix (REX, or three-byte VEX where it is the r/m or the index), a hole as
+//! a base always has SIB and a displacement (so rsp, r12, rbp and r13 need nothing special), a displacement
+//! hole has its width. What can be patched comes back as [`EncodedField`]s, so nobody downstream counts bytes.
 //!
-//! **Invariants.** Total on what `select` accepted. Address parts are encoded as they are written: a base
+//! **Invariants.** Total on what `select` accepted. The bytes around a register hole are those of register 0,
+//! and flipping the bits of another register's number makes them that register's. Address parts are encoded as they are written: a base
 //! stays a base and a scaled index an index. The one exception is `[rax + rsp]`, where rsp has to be the
 //! base.
 //!
 //! **Cost.** A few dozen operations and, with fields, one allocation.
 
-use super::form::{Extension, Form, FormOperand, Kind, ModRm};
-use super::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Width};
+use super::form::{Extension, Form, FormOperand, Kind, Map, ModRm, Place, Repeat, Vex, VexLength, VexW};
+use super::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Segment, Width};
 use crate::reg::Gpr;
 
 /// The bytes of one instruction, and the fields in them.
@@ -23,6 +24,7 @@ use crate::reg::Gpr;
 pub struct Encoded {
     bytes: [u8; 15],
     len: u8,
+    opcode_at: u8,
     fields: Vec<EncodedField>,
 }
 
@@ -59,19 +61,17 @@ pub enum FieldKind {
         /// Bytes between the end of the field and the end of the instruction.
         tail: u8,
     },
-    /// The four bits of a register number: `low_shift` up in the byte at `low_at`, and the fourth as bit
-    /// `rex_bit` of the prefix at `rex_at`.
+    /// The four bits of a register number: `low_shift` up in the byte at `low_at`, where the fourth may have
+    /// a place of its own. They are combined with what is there by exclusive or.
     Reg {
         /// What the register is in the encoding.
         role: RegRole,
-        /// Offset in the instruction of the byte with the low three bits.
+        /// Offset in the instruction of the byte with the low three bits, or all four.
         low_at: u8,
-        /// Their place in it: 0 or 3.
+        /// Their place in it: 0, 3 or 4.
         low_shift: u8,
-        /// Offset in the instruction of the REX prefix.
-        rex_at: u8,
-        /// Their place there: 0 for B, 1 for X, 2 for R.
-        rex_bit: u8,
+        /// Offset in the instruction of the prefix with the fourth bit, and its place there.
+        high: Option<(u8, u8)>,
     },
 }
 
@@ -88,15 +88,21 @@ pub enum RegRole {
     Index,
     /// The low bits of the opcode.
     Opcode,
+    /// VEX.vvvv.
+    Vvvv,
+    /// The high half of the last byte.
+    Is4,
 }
 
 impl RegRole {
-    /// Where the low three bits go in their byte, and which bit of REX is the fourth.
-    const fn place(self) -> (u8, u8) {
+    /// Which bit of REX is the fourth of the number: B, X or R; in VEX it is the same bit, five up and
+    /// inverted.
+    const fn rex_bit(self) -> Option<u8> {
         match self {
-            RegRole::Reg => (3, 2),
-            RegRole::Index => (3, 1),
-            RegRole::Rm | RegRole::Base | RegRole::Opcode => (0, 0),
+            RegRole::Reg => Some(2),
+            RegRole::Index => Some(1),
+            RegRole::Rm | RegRole::Base | RegRole::Opcode => Some(0),
+            RegRole::Vvvv | RegRole::Is4 => None,
         }
     }
 }
@@ -112,6 +118,12 @@ impl Encoded {
     #[must_use]
     pub fn fields(&self) -> &[EncodedField] {
         &self.fields
+    }
+
+    /// Offset of the opcode, whose low four bits are the condition of jcc, setcc and cmovcc.
+    #[must_use]
+    pub fn opcode_at(&self) -> u8 {
+        self.opcode_at
     }
 
     /// The same bytes, and nothing to patch.
@@ -144,7 +156,8 @@ impl Number {
         match value {
             Operand::Reg(Reg { gpr, class: RegClass::R8High }) => Some(Number::Known(gpr.number() + 4)),
             Operand::Reg(reg) => Some(Number::Known(reg.gpr.number())),
-            Operand::RegHole(_) => Some(Number::Hole { operand }),
+            Operand::Vector(vector) => Some(Number::Known(vector.reg.number())),
+            Operand::RegHole(_) | Operand::VectorHole(_) => Some(Number::Hole { operand }),
             _ => None,
         }
     }
@@ -202,7 +215,8 @@ impl Address {
         let index = index.map(|(index, scale)| {
             let number = match index {
                 Index::Reg(gpr) => Number::Known(gpr.number()),
-                Index::Hole => Number::Hole { operand },
+                Index::Vector(vector) => Number::Known(vector.reg.number()),
+                Index::Hole | Index::VectorHole(_) => Number::Hole { operand },
             };
             (number, scale as u8)
         });
@@ -215,15 +229,29 @@ struct Places {
     reg: Number,
     rm: Option<Rm>,
     opcode: Number,
-    tail: Option<(usize, FormOperand, Operand)>,
+    vvvv: Number,
+    is4: Option<Number>,
+    /// Immediates and distances, in order.
+    tails: Vec<(usize, FormOperand, Operand)>,
+    segment: Option<Segment>,
     /// Whether spl, bpl, sil or dil is among them: without REX their numbers mean ah, ch, dh, bh.
     low_byte: bool,
 }
 
+const NONE: Number = Number::Known(0);
+
 impl Places {
     fn of(form: &Form, operands: &[Operand]) -> Places {
-        let none = Number::Known(0);
-        let mut places = Places { reg: none, rm: None, opcode: none, tail: None, low_byte: false };
+        let mut places = Places {
+            reg: NONE,
+            rm: None,
+            opcode: NONE,
+            vvvv: NONE,
+            is4: None,
+            tails: vec![],
+            segment: None,
+            low_byte: false,
+        };
         if let ModRm::Digit(digit) = form.modrm {
             places.reg = Number::Known(digit);
         }
@@ -231,41 +259,50 @@ impl Places {
             if let Operand::Reg(Reg { gpr, class: RegClass::R8 }) = given {
                 places.low_byte |= (4..8).contains(&gpr.number());
             }
-            match (wanted.kind, Number::of(i, given), given) {
-                (Kind::Reg, Some(number), _) => match form.modrm {
-                    ModRm::Opcode => places.opcode = number,
-                    ModRm::Both => {
-                        places.reg = number;
-                        places.rm = Some(Rm::Reg(number));
-                    }
-                    _ => places.reg = number,
-                },
-                (Kind::RegMem, Some(number), _) => places.rm = Some(Rm::Reg(number)),
-                (Kind::RegMem | Kind::Mem, None, Operand::Mem(mem)) => {
-                    places.rm = Some(Rm::Mem { operand: i, address: Address::of(i, mem) });
-                }
-                (Kind::Imm(_) | Kind::Rel, _, _) => places.tail = Some((i, *wanted, *given)),
-                // Fixed registers and the constant 1 are in the opcode.
-                _ => {}
-            }
+            places.add(i, wanted, given);
         }
         places
     }
 
-    /// The registers and the REX bit of each.
-    fn numbers(&self, form: &Form) -> [(Number, RegRole); 3] {
-        let none = Number::Known(0);
+    fn add(&mut self, i: usize, wanted: &FormOperand, given: &Operand) {
+        match (wanted.place, Number::of(i, given), given) {
+            (Place::Rm, None, Operand::Mem(mem)) => {
+                self.rm = Some(Rm::Mem { operand: i, address: Address::of(i, mem) });
+                self.segment = mem.segment;
+            }
+            (Place::Tail, ..) => self.tails.push((i, *wanted, *given)),
+            (Place::Rm, Some(number), _) => self.rm = Some(Rm::Reg(number)),
+            (Place::Reg, Some(number), _) => self.reg = number,
+            (Place::Opcode, Some(number), _) => self.opcode = number,
+            (Place::Vvvv, Some(number), _) => self.vvvv = number,
+            (Place::Is4, Some(number), _) => self.is4 = Some(number),
+            (Place::Both, Some(number), _) => {
+                self.reg = number;
+                self.rm = Some(Rm::Reg(number));
+            }
+            // Fixed registers and the constant 1 are in the opcode.
+            _ => {}
+        }
+    }
+
+    /// The registers whose fourth bit is in a prefix, in the order of its bits.
+    fn numbers(&self) -> [(Number, RegRole); 3] {
         let reg = (self.reg, RegRole::Reg);
         match self.rm {
-            None => [reg, (none, RegRole::Index), (self.opcode, RegRole::Opcode)],
-            Some(Rm::Reg(rm)) => [reg, (none, RegRole::Index), (rm, RegRole::Rm)],
+            None => [reg, (NONE, RegRole::Index), (self.opcode, RegRole::Opcode)],
+            Some(Rm::Reg(rm)) => [reg, (NONE, RegRole::Index), (rm, RegRole::Rm)],
             Some(Rm::Mem { address, .. }) => {
-                let index = address.index.map_or(none, |(index, _)| index);
-                let base = if let AddressBase::Reg(base) = address.base { base } else { none };
-                debug_assert!(!matches!(form.modrm, ModRm::Opcode), "+r has no memory operand");
+                let index = address.index.map_or(NONE, |(index, _)| index);
+                let base = if let AddressBase::Reg(base) = address.base { base } else { NONE };
                 [reg, (index, RegRole::Index), (base, RegRole::Base)]
             }
         }
+    }
+
+    /// Bytes behind ModRM, SIB and displacement.
+    fn tail_bytes(&self) -> u8 {
+        let tails: u8 = self.tails.iter().filter_map(|(_, wanted, _)| wanted.width).map(Width::bytes).sum();
+        tails + u8::from(self.is4.is_some())
     }
 }
 
@@ -274,50 +311,123 @@ impl Places {
 pub fn encode(form: &Form, operands: &[Operand]) -> Encoded {
     let places = Places::of(form, operands);
     let mut out = Encoded::default();
+    if let Some(segment) = places.segment {
+        out.put(match segment {
+            Segment::Fs => 0x64,
+            Segment::Gs => 0x65,
+        });
+    }
+    let (prefix_at, high_bits) = match form.vex {
+        Some(vex) => put_vex(&mut out, form, vex, &places),
+        None => put_prefixes(&mut out, form, operands, &places),
+    };
+    out.opcode_at = out.len;
+    out.put(form.opcode | places.opcode.bits() & 7);
+    add_register_fields(&mut out, &places, prefix_at, high_bits);
+    match (places.rm, form.modrm) {
+        (_, ModRm::Fixed(byte)) => out.put(byte),
+        (None, _) => {}
+        (Some(Rm::Reg(number)), _) => out.put(0xC0 | (places.reg.bits() & 7) << 3 | number.bits() & 7),
+        (Some(Rm::Mem { operand, address }), _) => {
+            put_address(&mut out, operand, &address, places.reg.bits(), places.tail_bytes());
+        }
+    }
+    for (operand, wanted, given) in &places.tails {
+        put_tail(&mut out, *operand, wanted, given);
+    }
+    if let Some(number) = places.is4 {
+        if let Number::Hole { operand } = number {
+            let kind = FieldKind::Reg { role: RegRole::Is4, low_at: out.len, low_shift: 4, high: None };
+            out.fields.push(EncodedField { operand, at: 0, kind });
+        }
+        out.put(number.bits() << 4);
+    }
+    out
+}
+
+/// Legacy prefixes, REX and escapes; where REX is, and how far up in it the bits B, X, R are.
+fn put_prefixes(out: &mut Encoded, form: &Form, operands: &[Operand], places: &Places) -> (u8, u8) {
+    if form.lock {
+        out.put(0xF0);
+    }
     if form.prefix_66 {
         out.put(0x66);
     }
-    let numbers = places.numbers(form);
+    if let Some(repeat) = form.repeat {
+        out.put(repeat as u8);
+    }
+    let numbers = places.numbers();
     let rex_at = out.len;
-    let rex = numbers
-        .iter()
-        .fold(u8::from(form.rex_w) << 3, |rex, (number, role)| rex | (number.bits() >> 3) << role.place().1);
+    let high_bit = |(number, role): &(Number, RegRole)| number.bits() >> 3 << role.rex_bit().unwrap_or(0);
+    let rex = numbers.iter().map(high_bit).fold(u8::from(form.rex_w) << 3, |rex, bit| rex | bit);
     let high = operands.iter().any(|o| matches!(o, Operand::Reg(Reg { class: RegClass::R8High, .. })));
     debug_assert!(!high || rex == 0, "select refuses ah, ch, dh, bh beside a REX prefix");
     if rex != 0 || places.low_byte || numbers.iter().any(|(number, _)| number.is_hole()) {
         out.put(0x40 | rex);
     }
-    if form.escape_0f {
-        out.put(0x0F);
+    let escape: &[u8] = match form.map {
+        Map::One => &[],
+        Map::M0F => &[0x0F],
+        Map::M0F38 => &[0x0F, 0x38],
+        Map::M0F3A => &[0x0F, 0x3A],
+    };
+    escape.iter().for_each(|byte| out.put(*byte));
+    (rex_at, 0)
+}
+
+/// VEX (SDM vol. 2, 2.3.5), in two bytes where that says everything; where the byte with R, X and B is, and
+/// how far up in it the bits B, X, R are.
+fn put_vex(out: &mut Encoded, form: &Form, vex: Vex, places: &Places) -> (u8, u8) {
+    let [reg, index, base] = places.numbers().map(|(number, _)| number);
+    let pp = match (form.prefix_66, form.repeat) {
+        (true, _) => 1,
+        (false, None) => 0,
+        (false, Some(Repeat::F3)) => 2,
+        (false, Some(Repeat::F2)) => 3,
+    };
+    let map = match form.map {
+        Map::One | Map::M0F => 1,
+        Map::M0F38 => 2,
+        Map::M0F3A => 3,
+    };
+    let long = u8::from(vex.length == VexLength::L256);
+    let w = u8::from(vex.w == VexW::W1);
+    let last = (!places.vvvv.bits() & 15) << 3 | long << 2 | pp;
+    let bit = |number: Number, place: u8| (!number.bits() >> 3 & 1) << place;
+    let known_low = |number: Number| !number.is_hole() && number.bits() < 8;
+    if map == 1 && w == 0 && known_low(index) && known_low(base) {
+        out.put(0xC5);
+        out.put(bit(reg, 7) | last);
+        return (out.len - 1, 5);
     }
-    let opcode_at = out.len;
-    out.put(form.opcode | places.opcode.bits() & 7);
+    out.put(0xC4);
+    out.put(bit(reg, 7) | bit(index, 6) | bit(base, 5) | map);
+    out.put(w << 7 | last);
+    (out.len - 2, 5)
+}
+
+/// The fields of registers in ModRM, SIB, the opcode and VEX.vvvv. The opcode has just been put.
+fn add_register_fields(out: &mut Encoded, places: &Places, prefix_at: u8, high_bits: u8) {
     let sib = matches!(places.rm, Some(Rm::Mem { .. }));
-    for (number, role) in numbers {
+    for (number, role) in places.numbers() {
         if let Number::Hole { operand } = number {
-            let (low_shift, rex_bit) = role.place();
             let low_at = match role {
-                RegRole::Opcode => opcode_at,
-                RegRole::Reg | RegRole::Rm => opcode_at + 1,
-                RegRole::Base | RegRole::Index => opcode_at + 2,
+                RegRole::Opcode => out.opcode_at,
+                RegRole::Base | RegRole::Index => out.opcode_at + 2,
+                _ => out.opcode_at + 1,
             };
             debug_assert!(sib || !matches!(role, RegRole::Base | RegRole::Index), "addresses are memory");
-            let kind = FieldKind::Reg { role, low_at, low_shift, rex_at, rex_bit };
+            let low_shift = if matches!(role, RegRole::Reg | RegRole::Index) { 3 } else { 0 };
+            let high = role.rex_bit().map(|bit| (prefix_at, high_bits + bit));
+            let kind = FieldKind::Reg { role, low_at, low_shift, high };
             out.fields.push(EncodedField { operand, at: 0, kind });
         }
     }
-    let tail = form.tail.map_or(0, Width::bytes);
-    match places.rm {
-        None => {}
-        Some(Rm::Reg(number)) => out.put(0xC0 | (places.reg.bits() & 7) << 3 | number.bits() & 7),
-        Some(Rm::Mem { operand, address }) => {
-            put_address(&mut out, operand, &address, places.reg.bits(), tail)
-        }
+    if let Number::Hole { operand } = places.vvvv {
+        let low_at = out.opcode_at - 1;
+        let kind = FieldKind::Reg { role: RegRole::Vvvv, low_at, low_shift: 3, high: None };
+        out.fields.push(EncodedField { operand, at: 0, kind });
     }
-    if let Some((operand, wanted, given)) = places.tail {
-        put_tail(&mut out, operand, &wanted, &given);
-    }
-    out
 }
 
 /// How many bytes a displacement takes, and so ModRM.mod.

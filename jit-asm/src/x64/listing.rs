@@ -3,7 +3,7 @@
 //! The text reads back as the same operands. Names of holes and labels are the caller's: a macro writes
 //! `{slot}`, a listing of patched code the value.
 
-use super::operand::{Base, Disp, Imm, Index, Mem, Operand, RegClass, Scale};
+use super::operand::{Base, Disp, Imm, Index, Mem, Operand, RegClass, Scale, VectorClass};
 use core::fmt::Write as _;
 
 /// A part of an instruction that has no text of its own.
@@ -20,6 +20,8 @@ pub struct Unnamed {
 pub enum Part {
     /// A register operand of this class.
     Register(RegClass),
+    /// A vector register operand of this class.
+    Vector(VectorClass),
     /// The base of an address.
     Base,
     /// The index of an address.
@@ -40,7 +42,7 @@ pub enum Part {
 /// use jit_asm::x64::listing::line;
 /// use jit_asm::x64::operand::{Base, Disp, Mem, Operand, Reg, RegClass};
 /// let rax = Operand::Reg(Reg { gpr: jit_asm::Gpr::Rax, class: RegClass::R64 });
-/// let slot = Mem { width: None, base: Base::Reg(jit_asm::Gpr::Rbp), index: None, disp: Disp::Hole32 };
+/// let slot = Mem { disp: Disp::Hole32, ..Mem::at(Base::Reg(jit_asm::Gpr::Rbp)) };
 /// let text = line("mov", &[rax, Operand::Mem(slot)], &mut |_| "{slot}".to_owned());
 /// assert_eq!(text, "mov rax, [rbp + {slot}]");
 /// ```
@@ -53,6 +55,8 @@ pub fn line(mnemonic: &str, operands: &[Operand], name: &mut dyn FnMut(Unnamed) 
         text += &match value {
             Operand::Reg(reg) => reg.to_string(),
             Operand::RegHole(class) => named(Part::Register(*class)),
+            Operand::Vector(vector) => vector.to_string(),
+            Operand::VectorHole(class) => named(Part::Vector(*class)),
             Operand::Imm(Imm::Literal(value)) => number(*value),
             Operand::Imm(Imm::Hole(_)) => named(Part::Imm),
             Operand::Target(_) => named(Part::Target),
@@ -82,13 +86,17 @@ fn memory(mem: &Mem, named: &mut dyn FnMut(Part) -> String) -> String {
     if let Some((index, scale)) = mem.index {
         let index = match index {
             Index::Reg(gpr) => gpr.to_string(),
-            Index::Hole => named(Part::Index),
+            Index::Vector(vector) => vector.to_string(),
+            Index::Hole | Index::VectorHole(_) => named(Part::Index),
         };
         // Alone or as an index by its type, a register says that it is one by its factor.
         let bare = scale == Scale::X1 && mem.base != Base::None && mem.index != Some((Index::Hole, scale));
         terms.push(if bare { index } else { format!("{index}*{}", 1 << scale as u8) });
     }
     let mut text = mem.width.map_or(String::new(), |width| format!("{width} "));
+    if let Some(segment) = mem.segment {
+        let _ = write!(text, "{segment}:");
+    }
     match (mem.disp, terms.is_empty()) {
         (Disp::Literal(0), false) => {}
         (Disp::Literal(disp), true) => terms.push(number(disp.into())),

@@ -23,7 +23,7 @@ pub fn nops(bytes: usize) -> Vec<Encoded> {
 fn nop(bytes: usize) -> Encoded {
     let memory = |width, index: bool, disp| {
         let index = index.then_some((Index::Reg(Gpr::Rax), Scale::X1));
-        vec![Operand::Mem(Mem { width: Some(width), base: Base::Reg(Gpr::Rax), index, disp })]
+        vec![Operand::Mem(Mem { width: Some(width), index, disp, ..Mem::at(Base::Reg(Gpr::Rax)) })]
     };
     let ax = Operand::Reg(Reg { gpr: Gpr::Rax, class: RegClass::R16 });
     let (mnemonic, operands) = match bytes {

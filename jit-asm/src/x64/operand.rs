@@ -3,7 +3,7 @@
 //! An operand says everything that decides the form and the layout, and nothing else: of a hole its
 //! class or width is known, never its value. The syntax makes these; `select` and `encode` read them.
 
-use crate::reg::Gpr;
+use crate::reg::{Gpr, Xmm};
 use core::fmt;
 
 /// One operand of one instruction.
@@ -13,6 +13,10 @@ pub enum Operand {
     Reg(Reg),
     /// `{r: r64}`: any general register, chosen at emission and used at this class.
     RegHole(RegClass),
+    /// A vector register named in the text.
+    Vector(Vector),
+    /// `{x: xmm}`: any vector register, chosen at emission.
+    VectorHole(VectorClass),
     /// A memory operand.
     Mem(Mem),
     /// An immediate.
@@ -78,6 +82,46 @@ impl fmt::Display for Reg {
     }
 }
 
+/// How a vector register is used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum VectorClass {
+    /// xmm0 .. xmm15, 128 bits.
+    Xmm,
+    /// ymm0 .. ymm15, 256 bits.
+    Ymm,
+}
+
+/// A vector register at a width.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Vector {
+    /// Which.
+    pub reg: Xmm,
+    /// At which width.
+    pub class: VectorClass,
+}
+
+impl VectorClass {
+    /// How wide the part of the register is.
+    #[must_use]
+    pub const fn width(self) -> Width {
+        match self {
+            VectorClass::Xmm => Width::B128,
+            VectorClass::Ymm => Width::B256,
+        }
+    }
+}
+
+/// The name: `xmm3`, `ymm12`.
+impl fmt::Display for Vector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stem = match self.class {
+            VectorClass::Xmm => "xmm",
+            VectorClass::Ymm => "ymm",
+        };
+        f.pad(&format!("{stem}{}", self.reg.number()))
+    }
+}
+
 /// The width of an operand in memory or of an immediate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Width {
@@ -89,23 +133,27 @@ pub enum Width {
     B32,
     /// `qword`, 64 bits.
     B64,
+    /// `xmmword`, 128 bits.
+    B128,
+    /// `ymmword`, 256 bits.
+    B256,
 }
 
 impl Width {
-    /// In bytes: 1, 2, 4 or 8.
+    /// In bytes: 1 to 32.
     #[must_use]
     pub const fn bytes(self) -> u8 {
         1 << self as u8
     }
 
-    /// In bits: 8, 16, 32 or 64.
+    /// In bits: 8 to 256.
     #[must_use]
     pub const fn bits(self) -> u32 {
         8 * self.bytes() as u32
     }
 }
 
-/// The word in front of a memory operand: `byte`, `word`, `dword`, `qword`.
+/// The word in front of a memory operand: `byte`, `word`, `dword`, `qword`, `xmmword`, `ymmword`.
 impl fmt::Display for Width {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -113,6 +161,8 @@ impl fmt::Display for Width {
             Width::B16 => "word",
             Width::B32 => "dword",
             Width::B64 => "qword",
+            Width::B128 => "xmmword",
+            Width::B256 => "ymmword",
         })
     }
 }
@@ -120,14 +170,42 @@ impl fmt::Display for Width {
 /// A memory operand.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Mem {
-    /// `byte`, `word`, `dword` or `qword` in front of the bracket; `None` leaves it to the other operand.
+    /// `byte` to `ymmword` in front of the bracket; `None` leaves it to the instruction and its other operands.
     pub width: Option<Width>,
+    /// A segment whose base is added to the address.
+    pub segment: Option<Segment>,
     /// What the address starts from.
     pub base: Base,
     /// A scaled register added to it.
     pub index: Option<(Index, Scale)>,
     /// A constant added to it.
     pub disp: Disp,
+}
+
+impl Mem {
+    /// The memory at `base`, of a width that something else decides.
+    #[must_use]
+    pub const fn at(base: Base) -> Mem {
+        Mem { width: None, segment: None, base, index: None, disp: Disp::Literal(0) }
+    }
+}
+
+/// A segment with a base of its own; those of cs, ds, es and ss are 0 in 64-bit mode.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)] // the names are the manual's
+pub enum Segment {
+    Fs,
+    Gs,
+}
+
+/// `fs` or `gs`.
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Segment::Fs => "fs",
+            Segment::Gs => "gs",
+        })
+    }
 }
 
 /// What an address starts from.
@@ -152,6 +230,10 @@ pub enum Index {
     Reg(Gpr),
     /// `{r: r64}` where an index stands; never rsp by its type.
     Hole,
+    /// A vector register: one address an element, in gathers.
+    Vector(Vector),
+    /// `{x: xmm}` where an index stands.
+    VectorHole(VectorClass),
 }
 
 /// What an index is multiplied by.

@@ -13,8 +13,9 @@
 //!
 //! **Cost.** A hash lookup and a walk over the forms of the mnemonic (at most 19); errors cost more.
 
-use super::form::{Extension, Form, FormOperand, Kind, ModRm};
-use super::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Width};
+use super::encode::encode;
+use super::form::{Extension, Form, FormOperand, Kind, Map, ModRm};
+use super::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Vector, Width};
 use super::rows::FORMS;
 use crate::reg::Gpr;
 use std::collections::HashMap;
@@ -24,19 +25,32 @@ use std::sync::LazyLock;
 mod mismatch;
 pub use mismatch::{AddressFault, Mismatch};
 
-static BY_MNEMONIC: LazyLock<HashMap<&'static str, &'static [Form]>> = LazyLock::new(|| {
-    FORMS.chunk_by(|a, b| a.mnemonic == b.mnemonic).map(|forms| (forms[0].mnemonic, forms)).collect()
+/// The forms of every mnemonic, and of every mnemonic with `lock` in front that may have it. The rows of one
+/// mnemonic need not stand together: movsd is a string instruction and a move of doubles.
+static BY_MNEMONIC: LazyLock<HashMap<String, Vec<&'static Form>>> = LazyLock::new(|| {
+    let mut forms: HashMap<String, Vec<&'static Form>> = HashMap::new();
+    for form in &FORMS {
+        forms.entry(form.name()).or_default().push(form);
+    }
+    forms
 });
 
-/// The forms of a mnemonic, in order of preference; none for a word that is no mnemonic.
+/// The forms of a mnemonic, with its prefix if it has one, in order of preference; none for what is no
+/// mnemonic.
 #[must_use]
-pub fn forms_named(mnemonic: &str) -> &'static [Form] {
-    BY_MNEMONIC.get(mnemonic).copied().unwrap_or_default()
+pub fn forms_named(mnemonic: &str) -> &'static [&'static Form] {
+    BY_MNEMONIC.get(mnemonic).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// Every mnemonic, aliases included, in the order of the table.
+/// Every mnemonic, aliases and prefixes included, in the order of the table.
 pub fn mnemonics() -> impl Iterator<Item = &'static str> {
-    FORMS.chunk_by(|a, b| a.mnemonic == b.mnemonic).map(|forms| forms[0].mnemonic)
+    static ALL: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let place = |forms: &Vec<&'static Form>| std::ptr::from_ref(forms[0]) as usize;
+        let mut all: Vec<_> = BY_MNEMONIC.iter().map(|(name, forms)| (place(forms), name.as_str())).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, name)| name).collect()
+    });
+    ALL.iter().copied()
 }
 
 /// Whether the table has the word.
@@ -54,7 +68,7 @@ pub fn select(mnemonic: &str, operands: &[Operand]) -> Result<&'static Form, Mis
     if forms.is_empty() {
         return Err(Mismatch::unknown(mnemonic));
     }
-    let of_arity = || forms.iter().filter(|f| f.arity() == operands.len());
+    let of_arity = || forms.iter().copied().filter(|f| f.arity() == operands.len());
     if of_arity().next().is_none() {
         return Err(Mismatch::count(mnemonic, forms, operands.len()));
     }
@@ -76,13 +90,29 @@ pub fn select(mnemonic: &str, operands: &[Operand]) -> Result<&'static Form, Mis
     let form = if widest_first {
         fitting.reduce(|best, f| if f.tail > best.tail { f } else { best })
     } else {
-        fitting.next()
+        fitting.next().map(|first| with_shorter_vex(first, fitting, operands))
     };
     let Some(form) = form else {
         return Err(mismatch::explain(&of_arity().collect::<Vec<_>>(), operands));
     };
     high_byte_and_rex(form, operands)?;
+    gather_registers(form, operands)?;
     Ok(form)
+}
+
+/// A move between vector registers has two directions, and one may do with two bytes of VEX where the other
+/// wants three.
+fn with_shorter_vex(
+    first: &'static Form,
+    others: impl Iterator<Item = &'static Form>,
+    operands: &[Operand],
+) -> &'static Form {
+    let extended = |o: &Operand| matches!(o, Operand::Vector(v) if v.reg.number() >= 8);
+    if first.vex.is_none() || !operands.iter().any(extended) {
+        return first;
+    }
+    let len = |form: &Form| encode(form, operands).bytes().len();
+    others.fold(first, |best, form| if len(form) < len(best) { form } else { best })
 }
 
 fn is_unsized_memory(operand: &Operand) -> bool {
@@ -91,8 +121,8 @@ fn is_unsized_memory(operand: &Operand) -> bool {
 
 /// The widths the memory operand at `index` has in the forms that take the other operands, values of
 /// immediates aside: `mov [rax], 70000` is not a dword because 70000 is no word.
-fn possible_widths<'a>(
-    forms: impl Iterator<Item = &'a Form>,
+fn possible_widths(
+    forms: impl Iterator<Item = &'static Form>,
     operands: &[Operand],
     index: usize,
 ) -> Vec<Width> {
@@ -104,9 +134,8 @@ fn possible_widths<'a>(
         };
         if form.explicit().zip(operands).all(takes)
             && let Some(wanted) = form.explicit().nth(index)
-            && wanted.kind == Kind::RegMem
         {
-            widths.extend(wanted.width);
+            widths.extend(wanted.memory);
         }
     }
     widths.sort_unstable();
@@ -129,7 +158,10 @@ pub fn fits(form: &Form, operands: &[Operand]) -> bool {
 fn could_be_nop(form: &Form, operands: &[Operand]) -> bool {
     let eax = Operand::Reg(Reg { gpr: Gpr::Rax, class: RegClass::R32 });
     let hole = operands.iter().any(|o| matches!(o, Operand::RegHole(_)));
-    form.opcode == 0x90 && form.modrm == ModRm::Opcode && (hole || operands == [eax, eax])
+    form.opcode == 0x90
+        && form.map == Map::One
+        && form.modrm == ModRm::Opcode
+        && (hole || operands == [eax, eax])
 }
 
 /// Whether an operand other than an immediate may stand where `wanted` does.
@@ -140,16 +172,35 @@ fn takes(wanted: &FormOperand, given: &Operand) -> bool {
         return false; // Only rax, rcx, rdx and rbx have a second byte with a name.
     }
     let right = |width: Width| wanted.width == Some(width);
+    if let Operand::Mem(mem) = given {
+        return takes_memory(wanted, mem);
+    }
     match (wanted.kind, given) {
         (Kind::Reg | Kind::RegMem, Operand::Reg(reg)) => right(reg.class.width()),
         (Kind::Reg | Kind::RegMem, Operand::RegHole(class)) => right(class.width()),
-        (Kind::RegMem, Operand::Mem(mem)) => mem.width.is_none_or(right),
-        (Kind::Mem, Operand::Mem(_)) => true,
+        (Kind::Vector | Kind::VectorMem, Operand::Vector(vector)) => right(vector.class.width()),
+        (Kind::Vector | Kind::VectorMem, Operand::VectorHole(class)) => right(class.width()),
         (Kind::Fixed(gpr), Operand::Reg(reg)) => {
             reg.gpr == gpr && reg.class != RegClass::R8High && right(reg.class.width())
         }
         (Kind::Rel, Operand::Target(Distance::Short)) => right(Width::B8),
         (Kind::Rel, Operand::Target(Distance::Near)) => right(Width::B32),
+        _ => false,
+    }
+}
+
+/// Whether a memory operand may stand where `wanted` does.
+fn takes_memory(wanted: &FormOperand, mem: &Mem) -> bool {
+    let index = match mem.index {
+        Some((Index::Vector(Vector { class, .. }) | Index::VectorHole(class), _)) => Some(class.width()),
+        _ => None,
+    };
+    match wanted.kind {
+        Kind::Mem if wanted.memory.is_none() => index.is_none(),
+        Kind::RegMem | Kind::VectorMem | Kind::Mem => {
+            index.is_none() && mem.width.is_none_or(|width| wanted.memory == Some(width))
+        }
+        Kind::Vsib => index == wanted.width && mem.width.is_none_or(|width| wanted.memory == Some(width)),
         _ => false,
     }
 }
@@ -202,6 +253,27 @@ fn check_address(mem: &Mem) -> Result<(), AddressFault> {
     }
 }
 
+/// A gather whose destination, index and mask are not three registers is an invalid opcode (SDM vol. 2,
+/// VGATHERDPS).
+fn gather_registers(form: &Form, operands: &[Operand]) -> Result<(), Mismatch> {
+    if !form.explicit().any(|o| o.kind == Kind::Vsib) {
+        return Ok(());
+    }
+    let mut seen = vec![];
+    for (index, operand) in operands.iter().enumerate() {
+        let vector = match operand {
+            Operand::Vector(vector) => vector,
+            Operand::Mem(Mem { index: Some((Index::Vector(vector), _)), .. }) => vector,
+            _ => continue,
+        };
+        if seen.contains(&vector.reg) {
+            return Err(Mismatch::GatherTwice { index, vector: *vector });
+        }
+        seen.push(vector.reg);
+    }
+    Ok(())
+}
+
 /// Numbers 4 to 7 of a byte register are ah, ch, dh, bh without REX and spl, bpl, sil, dil with it.
 fn high_byte_and_rex(form: &Form, operands: &[Operand]) -> Result<(), Mismatch> {
     let is_high = |o: &Operand| {
@@ -221,7 +293,8 @@ fn wants_rex(operand: &Operand) -> bool {
     match operand {
         Operand::Reg(Reg { gpr, class: RegClass::R8 }) => gpr.number() >= 4,
         Operand::Reg(reg) => extended(reg.gpr),
-        Operand::RegHole(_) => true,
+        Operand::RegHole(_) | Operand::VectorHole(_) => true,
+        Operand::Vector(vector) => vector.reg.number() >= 8,
         Operand::Mem(mem) => {
             let base = match mem.base {
                 Base::Reg(gpr) => extended(gpr),
@@ -230,7 +303,8 @@ fn wants_rex(operand: &Operand) -> bool {
             };
             let index = match mem.index {
                 Some((Index::Reg(gpr), _)) => extended(gpr),
-                Some((Index::Hole, _)) => true,
+                Some((Index::Vector(vector), _)) => vector.reg.number() >= 8,
+                Some((Index::Hole | Index::VectorHole(_), _)) => true,
                 None => false,
             };
             base || index

@@ -11,7 +11,7 @@ use jit_asm::x64::operand::{Imm, Operand};
 use jit_asm::x64::rows::FORMS;
 use jit_asm::x64::select::{Mismatch, fits, forms_named, select};
 use jit_asm::x64::{Encoded, FieldKind, effects, encode};
-use jit_asm::{Gpr, RegSet};
+use jit_asm::{Gpr, RegSet, Xmm};
 use std::collections::{HashMap, HashSet};
 
 /// Compares, and counts what was compared.
@@ -94,7 +94,7 @@ impl Checker {
         operands: &[Operand],
         len: usize,
     ) -> Option<&'static Form> {
-        match select(form.mnemonic, operands) {
+        match select(&form.name(), operands) {
             Ok(selected) => {
                 let encoded = encode(selected, operands);
                 if encoded.bytes().len() > len {
@@ -115,6 +115,16 @@ impl Checker {
         let insn = self.meant(form, operands, 4);
         let info = self.info.info(&insn);
         let (mut reads, mut writes) = (RegSet::EMPTY, RegSet::EMPTY);
+        for used in info.used_registers().iter().filter(|u| u.register().is_vector_register()) {
+            let (read, written, surely) = access(used.access());
+            let reg = Xmm::ALL[used.register().number()];
+            if read || written && !surely {
+                reads = reads.with_vector(reg);
+            }
+            if written {
+                writes = writes.with_vector(reg);
+            }
+        }
         for used in info.used_registers().iter().filter(|u| u.register().is_gpr()) {
             let number = used.register().full_register() as u32 - Register::RAX as u32;
             let gpr = Gpr::ALL[number as usize];
@@ -189,6 +199,9 @@ fn check_fields(encoded: &Encoded, meant: &Instruction) -> Result<(), String> {
         FieldKind::Disp32 | FieldKind::Rel32 { .. } => 4,
         FieldKind::Reg { .. } => 0,
     };
+    if offsets.has_immediate2() {
+        theirs.push((offsets.immediate_offset2(), offsets.immediate_size2()));
+    }
     let ours: Vec<_> = encoded.fields().iter().map(|f| (usize::from(f.at), size(f.kind))).collect();
     if ours == theirs {
         Ok(())
@@ -209,9 +222,11 @@ fn all_registers() {
         let before = checker.checked;
         for operands in product(&lists) {
             if excluded(form, &operands) {
-                let refused = match select(form.mnemonic, &operands) {
+                let refused = match select(&form.name(), &operands) {
                     Ok(other) => other.mnemonic == "xchg" && other.opcode == 0x87,
-                    Err(mismatch) => matches!(mismatch, Mismatch::HighByteWithRex { .. }),
+                    Err(mismatch) => {
+                        matches!(mismatch, Mismatch::HighByteWithRex { .. } | Mismatch::GatherTwice { .. })
+                    }
                 };
                 assert!(refused, "{form} takes {operands:?}");
                 continue;
@@ -235,7 +250,7 @@ fn all_registers() {
 fn all_addresses() {
     let mut checker = Checker::new();
     let all = addresses();
-    for form in FORMS.iter().filter(|f| f.explicit().any(|o| matches!(o.kind, Kind::Mem | Kind::RegMem))) {
+    for form in FORMS.iter().filter(|f| f.explicit().any(|o| o.memory.is_some() || o.kind == Kind::Mem)) {
         let lists: Vec<_> = form.explicit().map(|o| values(form, o, &all, false)).collect();
         for operands in in_turn(&lists).filter(|operands| !excluded(form, operands)) {
             checker.check(form, &operands);
@@ -265,8 +280,8 @@ fn all_immediates() {
                 checker.fail(form, &operands, if meant { "is refused" } else { "is taken" });
             }
             let any =
-                forms_named(form.mnemonic).iter().any(|f| f.arity() == operands.len() && fits(f, &operands));
-            match select(form.mnemonic, &operands) {
+                forms_named(&form.name()).iter().any(|f| f.arity() == operands.len() && fits(f, &operands));
+            match select(&form.name(), &operands) {
                 Ok(_) if any => {}
                 Err(Mismatch::ImmediateOutOfRange { range: (low, high), .. })
                     if !any && !(low..=high).contains(&value) => {}

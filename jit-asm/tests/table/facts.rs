@@ -1,23 +1,29 @@
 //! Fact against fact: each form with iced's tables, and iced's instructions that are no form.
 
-use crate::iced::{Joined, Oracle, Spelling, in_iced_order, instruction, mnemonic_of, register};
+use crate::iced::{
+    InOrder, Joined, Oracle, Part, Spelling, in_iced_order, instruction, mnemonic_of, named, register, vector,
+};
+use crate::samples::{class_of, vector_class_of};
 use expect_test::expect_file;
 use iced_x86::{
-    Code, FlowControl, Instruction, InstructionInfo, InstructionInfoFactory, OpAccess,
+    Code, CpuidFeature, FlowControl, Instruction, InstructionInfo, InstructionInfoFactory, OpAccess,
     OpCodeOperandKind as K, Register, RflagsBits,
 };
-use jit_asm::Gpr;
 use jit_asm::template::Flags;
 use jit_asm::x64::form::{Access, FlagEffects, Form, FormOperand, Kind, Sizing};
-use jit_asm::x64::operand::{Base, Disp, Distance, Imm, Mem, Operand, Reg, RegClass, Width};
+use jit_asm::x64::operand::{Base, Distance, Imm, Index, Mem, Operand, Reg, Scale, Vector, Width};
 use jit_asm::x64::rows::FORMS;
+use jit_asm::{Features, Gpr, Xmm};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// A form with its counterpart, or every way in which it differs from what iced says.
 pub(crate) fn check(form: &Form, oracle: &Oracle) -> Result<Joined, Vec<String>> {
     let joined = oracle.join(form).map_err(|e| vec![e])?;
     let mut differences = vec![];
-    for in_memory in [false, true] {
+    if let Err(difference) = check_memory(form, joined) {
+        differences.push(difference);
+    }
+    for in_memory in [false, true].into_iter().filter(|memory| can_be(joined.part, *memory)) {
         let operands: Vec<Operand> =
             form.explicit().enumerate().map(|(i, o)| sample(o, i, in_memory, 2)).collect();
         compare(form, joined, &operands, &mut differences);
@@ -39,27 +45,67 @@ pub(crate) fn check(form: &Form, oracle: &Oracle) -> Result<Joined, Vec<String>>
     if differences.is_empty() { Ok(joined) } else { Err(differences) }
 }
 
-fn class_of(width: Option<Width>) -> RegClass {
-    match width {
-        Some(Width::B8) => RegClass::R8,
-        Some(Width::B16) => RegClass::R16,
-        Some(Width::B32) => RegClass::R32,
-        _ => RegClass::R64,
+/// Whether the operand that is a register or memory can be in memory, or can be a register.
+fn can_be(part: Part, in_memory: bool) -> bool {
+    part == Part::All || (part == Part::Memory) == in_memory
+}
+
+/// The width of the operand in memory, and the extensions that have the instruction.
+fn check_memory(form: &Form, joined: Joined) -> Result<(), String> {
+    let theirs = joined.code.op_code().memory_size();
+    let ours = form.explicit().find_map(|o| o.memory);
+    let bytes = |width: Width| usize::from(width.bytes());
+    // Of a gather iced has the width of all elements together for some.
+    let element = if theirs.is_packed() { theirs.element_size() } else { theirs.size() };
+    let vsib = form.explicit().any(|o| o.kind == Kind::Vsib);
+    let size = if vsib { element } else { theirs.size() };
+    if ours.is_some_and(|width| bytes(width) != size) {
+        return Err(format!("{form}: {theirs:?} in memory in iced"));
     }
+    let theirs = features_of(joined.code);
+    if theirs != form.features {
+        return Err(format!("{form}: {theirs:?} in iced"));
+    }
+    Ok(())
+}
+
+/// iced's extensions in our words; those of every x86-64 are nothing.
+fn features_of(code: Code) -> Features {
+    let ours = |feature: &CpuidFeature| {
+        let name = format!("{feature:?}").to_lowercase().replace('_', ".");
+        let name = match name.as_str() {
+            "cmpxchg16b" => "cx16",
+            "clfsh" | "fxsr" | "cx8" | "cmov" | "multibytenop" | "tsc" | "pause" | "x64" => return None,
+            "syscall" | "cet.ibt" | "cpuid" | "prefetchitx" => return None,
+            name if name.starts_with("intel") => return None,
+            name => name.to_owned().leak(),
+        };
+        let known = Features::ALL.iter().find(|(word, _)| *word == name);
+        Some(known.unwrap_or_else(|| panic!("{code:?} wants {name}, which has no word here")).1)
+    };
+    code.cpuid_features().iter().filter_map(ours).fold(Features::NONE, Features::union)
 }
 
 /// An operand that fits, with registers that no instruction uses implicitly.
 fn sample(o: &FormOperand, i: usize, in_memory: bool, imm: i128) -> Operand {
     let reg = |gpr| Operand::Reg(Reg { gpr, class: class_of(o.width) });
-    let mem = Mem { width: None, base: Base::Reg(Gpr::R9), index: None, disp: Disp::Literal(0) };
+    let mem = Mem::at(Base::Reg(Gpr::R9));
+    let number = |n: usize| Xmm::ALL[[9, 10, 11, 12][n]];
+    let vector = |n| Vector { reg: number(n), class: vector_class_of(o.width) };
     match o.kind {
         Kind::Mem => Operand::Mem(mem),
-        Kind::RegMem if in_memory => Operand::Mem(mem),
-        Kind::Reg | Kind::RegMem => reg([Gpr::Rbx, Gpr::Rsi, Gpr::Rdi][i]),
+        Kind::RegMem | Kind::VectorMem if in_memory => Operand::Mem(mem),
+        Kind::Reg | Kind::RegMem => reg([Gpr::R12, Gpr::R13, Gpr::R14][i]),
+        Kind::Vector | Kind::VectorMem => Operand::Vector(vector(i)),
+        Kind::Vsib => {
+            let index = Some((Index::Vector(vector(3)), Scale::X1));
+            Operand::Mem(Mem { index, ..mem })
+        }
         Kind::Imm(_) => Operand::Imm(Imm::Literal(imm)),
         Kind::Rel => Operand::Target(Distance::Near),
         Kind::Fixed(gpr) => reg(gpr),
         Kind::One => Operand::Imm(Imm::Literal(1)),
+        Kind::FixedVector(_) | Kind::Ah => unreachable!("these are implicit"),
     }
 }
 
@@ -71,6 +117,7 @@ fn flags_of(bits: u32) -> Flags {
         (RflagsBits::AF, Flags::A),
         (RflagsBits::PF, Flags::P),
         (RflagsBits::CF, Flags::C),
+        (RflagsBits::DF, Flags::D),
     ]
     .into_iter()
     .filter(|(bit, _)| bits & bit != 0)
@@ -88,9 +135,7 @@ fn access_of(access: OpAccess) -> Access {
 }
 
 /// Where iced says the same in another way: mnemonic, what is compared, iced's words, ours.
-const OTHER_WORDS: [(&str, &str, &str, &str); 2] = [
-    // The manual's AX := sign-extended AL; AL keeps its value, so iced names what changes.
-    ("cbw", "implicit registers", r#"{("AH", 'w'), ("AL", 'r')}"#, r#"{("AL", 'r'), ("AX", 'w')}"#),
+const OTHER_WORDS: &[(&str, &str, &str, &str)] = &[
     // A copy of the sign cannot overflow: the manual clears the flag, iced has it written.
     ("sar", "flags", "w=oszpc u=a", "w=szpc 0=o u=a"),
 ];
@@ -117,9 +162,10 @@ fn compare(form: &Form, joined: Joined, operands: &[Operand], differences: &mut 
 /// Access of each operand in the text, and the registers that are not in the text.
 fn operand_facts(form: &Form, joined: Joined, operands: &[Operand], info: &InstructionInfo) -> Vec<Fact> {
     let mut facts = vec![];
-    for (n, (_, kind, ours)) in in_iced_order(form, joined.spelling).into_iter().enumerate() {
-        let theirs = access_of(info.op_access(n as u32));
-        facts.push((format!("access of {kind}"), format!("{theirs:?}"), format!("{ours:?}")));
+    let ours = in_iced_order(form, joined.spelling);
+    for (n, InOrder { kind, access, .. }) in named(joined.code, form).zip(ours) {
+        let theirs = access_of(info.op_access(n));
+        facts.push((format!("access of {kind}"), format!("{theirs:?}"), format!("{access:?}")));
     }
     let named = explicit_registers(operands);
     let theirs = info
@@ -136,7 +182,8 @@ fn flag_facts(form: &Form, insn: &Instruction) -> Fact {
     let flags = FlagEffects {
         read: flags_of(insn.rflags_read()),
         written: flags_of(insn.rflags_written()),
-        cleared: flags_of(insn.rflags_cleared() | insn.rflags_set()),
+        cleared: flags_of(insn.rflags_cleared()),
+        set: flags_of(insn.rflags_set()),
         undefined: flags_of(insn.rflags_undefined()),
     };
     ("flags".to_owned(), flags.to_string(), form.flags.to_string())
@@ -193,7 +240,13 @@ fn explicit_registers(operands: &[Operand]) -> Vec<Register> {
     for operand in operands {
         match operand {
             Operand::Reg(reg) => named.push(register(*reg).full_register()),
-            Operand::Mem(_) => named.push(Register::R9),
+            Operand::Vector(reg) => named.push(vector(*reg).full_register()),
+            Operand::Mem(mem) => {
+                named.push(Register::R9);
+                if let Some((Index::Vector(reg), _)) = mem.index {
+                    named.push(vector(reg).full_register());
+                }
+            }
             _ => {}
         }
     }
@@ -219,9 +272,14 @@ fn implicit(form: &Form) -> Uses {
     let mut all = vec![];
     let mut sets_rsp = false;
     for o in form.implicit() {
-        let Kind::Fixed(gpr) = o.kind else { continue };
-        sets_rsp |= gpr == Gpr::Rsp;
-        all.extend(uses(register(Reg { gpr, class: class_of(o.width) }), o.access));
+        let register = match o.kind {
+            Kind::Fixed(gpr) => register(Reg { gpr, class: class_of(o.width) }),
+            Kind::FixedVector(reg) => vector(Vector { reg, class: vector_class_of(o.width) }),
+            Kind::Ah => Register::AH,
+            _ => continue,
+        };
+        sets_rsp |= register == Register::RSP;
+        all.extend(uses(register, o.access));
     }
     if (form.acts.push || form.acts.pop) && !sets_rsp {
         all.extend(uses(Register::RSP, Access::ReadWrite));

@@ -12,12 +12,3 @@ fn forms() {
     }
     expect_file!["forms.txt"].assert_eq(&text);
 }
-
-/// Selection finds the forms of a mnemonic as one run of the table.
-#[test]
-fn the_rows_of_a_mnemonic_stand_together() {
-    let mut seen = std::collections::HashSet::new();
-    for run in FORMS.chunk_by(|a, b| a.mnemonic == b.mnemonic) {
-        assert!(seen.insert(run[0].mnemonic), "{} has rows in two places", run[0].mnemonic);
-    }
-}

@@ -1,20 +1,22 @@
 //! Holes by enumeration: whatever is filled in, iced decodes the instruction that was meant.
 
 use crate::bytes::Checker;
-use crate::samples::{class_of, excluded};
-use jit_asm::Gpr;
-use jit_asm::x64::form::{Form, FormOperand, Kind};
-use jit_asm::x64::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Width};
+use crate::samples::{class_of, excluded, vector_class_of};
+use jit_asm::x64::form::{Form, FormOperand, Kind, Place};
+use jit_asm::x64::operand::{
+    Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Vector, Width,
+};
 use jit_asm::x64::rows::FORMS;
 use jit_asm::x64::select::{Mismatch, fits, select};
 use jit_asm::x64::{Encoded, FieldKind, RegRole, effects, encode};
+use jit_asm::{Gpr, Xmm};
 use std::collections::HashSet;
 
 /// What goes into the holes of an instruction.
 #[derive(Clone, Copy)]
 struct Filling {
-    /// For the first and the second operand, a base and an index.
-    gprs: [Gpr; 4],
+    /// For a base, an index, and each operand; the numbers are those of vector registers too.
+    gprs: [Gpr; 6],
     disp: i32,
     imm: i128,
 }
@@ -41,10 +43,13 @@ fn patched(encoded: &Encoded, operands: &[Operand], filling: &Filling) -> Vec<u8
         }
     }
     for field in encoded.fields() {
-        if let FieldKind::Reg { role, low_at, low_shift, rex_at, rex_bit } = field.kind {
+        if let FieldKind::Reg { role, low_at, low_shift, high } = field.kind {
             let number = filling.gprs[place(field.operand, role)].number();
-            bytes[usize::from(low_at)] |= (number & 7) << low_shift;
-            bytes[usize::from(rex_at)] |= (number >> 3) << rex_bit;
+            let low = if high.is_some() { number & 7 } else { number };
+            bytes[usize::from(low_at)] ^= low << low_shift;
+            if let Some((at, bit)) = high {
+                bytes[usize::from(at)] ^= (number >> 3) << bit;
+            }
         }
     }
     bytes
@@ -53,9 +58,9 @@ fn patched(encoded: &Encoded, operands: &[Operand], filling: &Filling) -> Vec<u8
 /// Which of the filling's registers a hole takes, by what it is in the encoding.
 fn place(operand: usize, role: RegRole) -> usize {
     match role {
-        RegRole::Base => 2,
-        RegRole::Index => 3,
-        _ => operand,
+        RegRole::Base => 0,
+        RegRole::Index => 1,
+        _ => 2 + operand,
     }
 }
 
@@ -65,15 +70,20 @@ fn filled(operands: &[Operand], filling: &Filling) -> Vec<Operand> {
         .iter()
         .enumerate()
         .map(|(i, operand)| match *operand {
-            Operand::RegHole(class) => Operand::Reg(Reg { gpr: filling.gprs[i], class }),
+            Operand::RegHole(class) => Operand::Reg(Reg { gpr: filling.gprs[2 + i], class }),
+            Operand::VectorHole(class) => Operand::Vector(Vector { reg: vector(filling.gprs[2 + i]), class }),
             Operand::Imm(Imm::Hole(_)) => Operand::Imm(Imm::Literal(filling.imm)),
             Operand::Mem(mut mem) => {
                 if mem.base == Base::Hole {
-                    mem.base = Base::Reg(filling.gprs[2]);
+                    mem.base = Base::Reg(filling.gprs[0]);
                 }
-                if let Some((Index::Hole, scale)) = mem.index {
-                    mem.index = Some((Index::Reg(filling.gprs[3]), scale));
-                }
+                mem.index = mem.index.map(|(index, scale)| match index {
+                    Index::Hole => (Index::Reg(filling.gprs[1]), scale),
+                    Index::VectorHole(class) => {
+                        (Index::Vector(Vector { reg: vector(filling.gprs[1]), class }), scale)
+                    }
+                    known => (known, scale),
+                });
                 if matches!(mem.disp, Disp::Hole8 | Disp::Hole32) {
                     mem.disp = Disp::Literal(filling.disp);
                 }
@@ -82,6 +92,10 @@ fn filled(operands: &[Operand], filling: &Filling) -> Vec<Operand> {
             other => other,
         })
         .collect()
+}
+
+fn vector(gpr: Gpr) -> Xmm {
+    Xmm::ALL[usize::from(gpr.number())]
 }
 
 /// Addresses with a hole in at least one place.
@@ -102,7 +116,7 @@ fn hole_addresses(width: Option<Width>) -> Vec<Operand> {
                     || matches!(index, Some((Index::Hole, _)))
                     || matches!(disp, Disp::Hole8 | Disp::Hole32);
                 if hole && !(base == Base::None && disp == Disp::Hole8) {
-                    all.push(Operand::Mem(Mem { width, base, index, disp }));
+                    all.push(Operand::Mem(Mem { width, segment: None, base, index, disp }));
                 }
             }
         }
@@ -113,11 +127,8 @@ fn hole_addresses(width: Option<Width>) -> Vec<Operand> {
 /// Operands for a form with a hole in at least one.
 fn with_holes(form: &Form) -> Vec<Vec<Operand>> {
     let lists: Vec<Vec<Operand>> = form.explicit().map(|o| values(form, o)).collect();
-    let is_hole = |o: &Operand| match o {
-        Operand::RegHole(_) | Operand::Imm(Imm::Hole(_)) => true,
-        Operand::Mem(mem) => hole_addresses(mem.width).contains(o),
-        _ => false,
-    };
+    use Operand as O;
+    let is_hole = |o: &O| matches!(o, O::RegHole(_) | O::VectorHole(_) | O::Imm(Imm::Hole(_)) | O::Mem(_));
     let all = crate::samples::product(&lists);
     all.into_iter().filter(|row| row.iter().any(is_hole) && fits(form, row) && !excluded(form, row)).collect()
 }
@@ -128,20 +139,39 @@ fn values(form: &Form, o: &FormOperand) -> Vec<Operand> {
     let registers = [Operand::RegHole(class), reg(Gpr::Rcx), reg(Gpr::Rsi), reg(Gpr::R12)];
     match o.kind {
         Kind::Reg => registers.to_vec(),
-        Kind::RegMem => registers.into_iter().chain(hole_addresses(o.width)).collect(),
-        Kind::Mem => hole_addresses(None),
+        Kind::RegMem => registers.into_iter().chain(hole_addresses(o.memory)).collect(),
+        Kind::Mem => hole_addresses(o.memory),
+        Kind::Vector => vectors(o).to_vec(),
+        Kind::VectorMem => {
+            vectors(o).into_iter().chain(hole_addresses(o.memory).into_iter().step_by(3)).collect()
+        }
+        Kind::Vsib => vsib_addresses(o),
         Kind::Imm(_) => vec![Operand::Imm(Imm::Literal(1)), Operand::Imm(Imm::Hole(o.width))],
         Kind::One => vec![Operand::Imm(Imm::Literal(1))],
         Kind::Rel => crate::samples::values(form, o, &[], false),
         Kind::Fixed(gpr) => vec![reg(gpr)],
+        Kind::FixedVector(_) | Kind::Ah => unreachable!("these are implicit"),
     }
+}
+
+fn vectors(o: &FormOperand) -> [Operand; 3] {
+    let class = vector_class_of(o.width);
+    let reg = |reg| Operand::Vector(Vector { reg, class });
+    [Operand::VectorHole(class), reg(Xmm::Xmm2), reg(Xmm::Xmm12)]
+}
+
+fn vsib_addresses(o: &FormOperand) -> Vec<Operand> {
+    let index = Some((Index::VectorHole(vector_class_of(o.width)), Scale::X4));
+    let bases = [Base::Hole, Base::None, Base::Reg(Gpr::R13)];
+    bases.map(|base| Operand::Mem(Mem { width: o.memory, index, ..Mem::at(base) })).to_vec()
 }
 
 /// The `step`-th way to fill holes: all pairs for two registers, some triples for three.
 fn filling(operands: &[Operand], places: &[usize], step: usize) -> Filling {
-    let mut gprs = [Gpr::Rcx; 4];
+    let mut gprs = [Gpr::Rcx; 6];
     for (order, &place) in places.iter().enumerate() {
-        gprs[place] = Gpr::ALL[[step, step / 16, 5 * step + 3 * (step / 16)][order] % 16];
+        let more = 5 * step + 3 * (step / 16);
+        gprs[place] = Gpr::ALL[[step, step / 16, more, more / 2 + 7, 3 * more + 2][order] % 16];
     }
     let short = operands.iter().any(|o| matches!(o, Operand::Mem(Mem { disp: Disp::Hole8, .. })));
     let disp = if short { [0, 127, -128, 5] } else { [0, 127, 128, i32::MIN] }[step % 4];
@@ -172,10 +202,14 @@ fn every_filling() {
                 })
                 .collect();
             places.dedup(); // One register operand may stand in two places.
-            for step in 0..[16, 16, 256, 256][places.len()] {
+            for step in 0..[16, 16, 256, 64, 64, 64][places.len()] {
                 let filling = filling(&operands, &places, step);
-                if places.contains(&3) && filling.gprs[3] == Gpr::Rsp {
+                let vsib = form.explicit().any(|o| o.kind == Kind::Vsib);
+                if places.contains(&1) && !vsib && filling.gprs[1] == Gpr::Rsp {
                     continue; // Not an IndexGpr.
+                }
+                if excluded(form, &filled(&operands, &filling)) {
+                    continue;
                 }
                 let bytes = patched(&encoded, &operands, &filling);
                 checker.decode(form, &filled(&operands, &filling), &bytes);
@@ -186,7 +220,7 @@ fn every_filling() {
         }
     }
     for form in &FORMS {
-        let register = |o: &FormOperand| matches!(o.kind, Kind::Reg | Kind::RegMem | Kind::Mem);
+        let register = |o: &FormOperand| !matches!(o.place, Place::None | Place::Tail);
         let can = form.explicit().any(register) && !form.explicit().any(accumulator_of_xchg(form));
         let met = forms.contains(&std::ptr::from_ref(form));
         assert_eq!(met, can, "{form}: whether it was met with a register hole");
@@ -200,14 +234,7 @@ fn every_filling() {
 #[test]
 fn forms_of_immediate_holes() {
     let reg = |class| Operand::Reg(Reg { gpr: Gpr::Rax, class });
-    let mem = |width| {
-        Operand::Mem(Mem {
-            width: Some(width),
-            base: Base::Reg(Gpr::Rcx),
-            index: None,
-            disp: Disp::Literal(0),
-        })
-    };
+    let mem = |width| Operand::Mem(Mem { width: Some(width), ..Mem::at(Base::Reg(Gpr::Rcx)) });
     let text = |mnemonic, operands: &[Operand]| match select(mnemonic, operands) {
         Ok(form) => format!("{} = {}", form.instruction(), form.encoding()),
         Err(mismatch) => mismatch.to_string(),
@@ -248,18 +275,16 @@ fn register_holes_take_general_forms() {
                 _ => values(form, o)[0],
             })
             .collect();
-        if let Ok(found) = select(form.mnemonic, &operands)
+        if let Ok(found) = select(&form.name(), &operands)
             && operands.iter().any(|o| matches!(o, Operand::RegHole(_)))
         {
             assert!(
                 !found.explicit().any(|o| matches!(o.kind, Kind::Fixed(_))),
                 "{found} takes {operands:?}"
             );
-            assert_eq!(
-                encode(found, &operands).bytes()[usize::from(found.prefix_66)] & 0xF0,
-                0x40,
-                "{found}"
-            );
+            let prefixes = [found.lock, found.prefix_66, found.repeat.is_some()].into_iter().filter(|p| *p);
+            let first = encode(found, &operands).bytes()[prefixes.count()];
+            assert!(found.vex.is_some() || first & 0xF0 == 0x40, "{found}");
         }
     }
 }
@@ -278,6 +303,13 @@ fn access_of_holes() {
                     let as_named = (effects.reads.contains(Gpr::R15), effects.writes.contains(Gpr::R15));
                     assert_eq!(effects::of_hole_access(form, &operands, i), as_named, "{form}");
                 }
+                if let Operand::VectorHole(class) = *operand {
+                    let (mut named, reg) = (operands.clone(), Xmm::Xmm15);
+                    named[i] = Operand::Vector(Vector { reg, class });
+                    let effects = effects::of(form, &named);
+                    let as_named = (effects.reads.contains_vector(reg), effects.writes.contains_vector(reg));
+                    assert!(effects::of_hole_access(form, &operands, i) == as_named, "{form}");
+                }
             }
         }
     }
@@ -286,7 +318,7 @@ fn access_of_holes() {
 /// Jumps and addresses of labels: the distance is the last field, or an immediate follows it.
 #[test]
 fn linked_fields() {
-    let label = Mem { width: Some(Width::B64), base: Base::Target, index: None, disp: Disp::Literal(0) };
+    let label = Mem { width: Some(Width::B64), ..Mem::at(Base::Target) };
     let five = Operand::Imm(Imm::Literal(5));
     let big = Operand::Imm(Imm::Literal(5000));
     let rax = Operand::Reg(Reg { gpr: Gpr::Rax, class: RegClass::R64 });

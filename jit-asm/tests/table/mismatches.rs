@@ -14,7 +14,7 @@ const fn reg(gpr: Gpr, class: RegClass) -> Operand {
 }
 
 const fn mem(width: Option<Width>, base: Base, index: Option<(Index, Scale)>, disp: Disp) -> Operand {
-    Operand::Mem(Mem { width, base, index, disp })
+    Operand::Mem(Mem { width, segment: None, base, index, disp })
 }
 
 const fn imm(value: i128) -> Operand {
@@ -182,10 +182,10 @@ fn try_all(checker: &mut Checker, mnemonic: &str, operands: &[Operand]) {
         Ok(form) => {
             let encoded = encode(form, operands);
             let known = operands.iter().all(|o| match o {
-                Operand::Imm(Imm::Hole(_)) | Operand::RegHole(_) => false,
+                Operand::Imm(Imm::Hole(_)) | Operand::RegHole(_) | Operand::VectorHole(_) => false,
                 Operand::Mem(mem) => {
                     !matches!(mem.base, Base::Hole | Base::Target)
-                        && !matches!(mem.index, Some((Index::Hole, _)))
+                        && !matches!(mem.index, Some((Index::Hole | Index::VectorHole(_), _)))
                         && matches!(mem.disp, Disp::Literal(_))
                 }
                 _ => true,

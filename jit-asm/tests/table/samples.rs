@@ -1,8 +1,10 @@
 //! Operands to try: every register, every shape of address, the edges of every immediate.
 
-use jit_asm::Gpr;
 use jit_asm::x64::form::{Extension, Form, FormOperand, Kind, ModRm};
-use jit_asm::x64::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Width};
+use jit_asm::x64::operand::{
+    Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Segment, Vector, VectorClass, Width,
+};
+use jit_asm::{Gpr, Xmm};
 
 const SCALES: [Scale; 4] = [Scale::X1, Scale::X2, Scale::X4, Scale::X8];
 const DISPLACEMENTS: [i32; 11] = [0, 1, -1, 127, -127, 128, -128, 129, -129, i32::MAX, i32::MIN];
@@ -37,7 +39,7 @@ pub(crate) fn addresses() -> Vec<Mem> {
     let bases: Vec<Base> = Gpr::ALL.map(Base::Reg).into_iter().chain([Base::None]).collect();
     let mut all = vec![];
     for disp in DISPLACEMENTS.map(Disp::Literal) {
-        let mut add = |base, index| all.push(Mem { width: None, base, index, disp });
+        let mut add = |base, index| all.push(Mem { index, disp, ..Mem::at(base) });
         for &base in &bases {
             for &index in &indexes {
                 add(base, index);
@@ -48,6 +50,10 @@ pub(crate) fn addresses() -> Vec<Mem> {
         }
         add(Base::Rip, None);
     }
+    let segments = [Segment::Fs, Segment::Gs].map(Some).into_iter();
+    let with_segment = |segment| all.iter().step_by(29).map(move |mem| Mem { segment, ..*mem });
+    let more: Vec<Mem> = segments.flat_map(with_segment).collect();
+    all.extend(more);
     all
 }
 
@@ -102,11 +108,14 @@ pub(crate) fn means(form: &Form, o: &FormOperand, value: i128) -> bool {
 
 /// What can stand at an operand; of memory the given addresses.
 pub(crate) fn values(form: &Form, o: &FormOperand, addresses: &[Mem], with_registers: bool) -> Vec<Operand> {
-    let memory = || addresses.iter().map(|mem| Operand::Mem(Mem { width: o.width, ..*mem }));
+    let memory = || addresses.iter().map(|mem| Operand::Mem(Mem { width: o.memory, ..*mem }));
     match o.kind {
+        Kind::Vector => vectors(o.width),
+        Kind::VectorMem if with_registers => vectors(o.width).into_iter().chain(memory()).collect(),
+        Kind::Vsib => addresses.iter().filter_map(|mem| Some(Operand::Mem(with_vsib(o, mem)?))).collect(),
         Kind::Reg => registers(class_of(o.width)),
         Kind::RegMem if with_registers => registers(class_of(o.width)).into_iter().chain(memory()).collect(),
-        Kind::RegMem | Kind::Mem => memory().collect(),
+        Kind::RegMem | Kind::VectorMem | Kind::Mem => memory().collect(),
         Kind::Imm(_) | Kind::One => {
             let meant = edges().into_iter().filter(|&value| means(form, o, value));
             meant.map(|value| Operand::Imm(Imm::Literal(value))).collect()
@@ -114,7 +123,26 @@ pub(crate) fn values(form: &Form, o: &FormOperand, addresses: &[Mem], with_regis
         Kind::Rel if o.width == Some(Width::B8) => vec![Operand::Target(Distance::Short)],
         Kind::Rel => vec![Operand::Target(Distance::Near)],
         Kind::Fixed(gpr) => vec![Operand::Reg(Reg { gpr, class: class_of(o.width) })],
+        Kind::FixedVector(_) | Kind::Ah => unreachable!("these are implicit"),
     }
+}
+
+/// Every vector register of a width.
+pub(crate) fn vectors(width: Option<Width>) -> Vec<Operand> {
+    Xmm::ALL.map(|reg| Operand::Vector(Vector { reg, class: vector_class_of(width) })).to_vec()
+}
+
+/// The width as a class of vector registers.
+pub(crate) fn vector_class_of(width: Option<Width>) -> VectorClass {
+    if width == Some(Width::B256) { VectorClass::Ymm } else { VectorClass::Xmm }
+}
+
+/// The address with a vector register as its index; `None` if it has no index.
+fn with_vsib(o: &FormOperand, mem: &Mem) -> Option<Mem> {
+    let (Index::Reg(gpr), scale) = mem.index? else { return None };
+    let (reg, class) = (Xmm::ALL[gpr.number() as usize], vector_class_of(o.width));
+    let index = Some((Index::Vector(Vector { reg, class }), scale));
+    Some(Mem { width: o.memory, index, ..*mem })
 }
 
 /// Every combination of the values.
@@ -131,7 +159,7 @@ pub(crate) fn in_turn(lists: &[Vec<Operand>]) -> impl Iterator<Item = Vec<Operan
 }
 
 /// Whether the operands cannot stand together in the form: ah, ch, dh or bh where there is a REX prefix,
-/// and `90` for xchg eax, eax, which does nothing.
+/// `90` for xchg eax, eax, which does nothing, and a register twice in a gather.
 pub(crate) fn excluded(form: &Form, operands: &[Operand]) -> bool {
     let number = |gpr: Gpr| gpr.number() >= 8;
     let rex = |o: &Operand| match o {
@@ -145,6 +173,20 @@ pub(crate) fn excluded(form: &Form, operands: &[Operand]) -> bool {
     };
     let high = |o: &Operand| matches!(o, Operand::Reg(Reg { class: RegClass::R8High, .. }));
     let eax = Operand::Reg(Reg { gpr: Gpr::Rax, class: RegClass::R32 });
+    let vectors: Vec<Xmm> = operands.iter().filter_map(vector_or_index).collect();
+    let equal = (1..vectors.len()).any(|i| vectors[..i].contains(&vectors[i]));
+    if equal && form.explicit().any(|o| o.kind == Kind::Vsib) {
+        return true;
+    }
     let nop = form.mnemonic == "xchg" && form.modrm == ModRm::Opcode && operands == [eax, eax];
     nop || operands.iter().any(high) && (form.rex_w || operands.iter().any(rex))
+}
+
+/// The vector register that an operand is or has as an index.
+fn vector_or_index(operand: &Operand) -> Option<Xmm> {
+    match operand {
+        Operand::Vector(vector) => Some(vector.reg),
+        Operand::Mem(Mem { index: Some((Index::Vector(vector), _)), .. }) => Some(vector.reg),
+        _ => None,
+    }
 }

@@ -10,24 +10,37 @@
 //! loops over rows with an `n` in them. Two words are our own: `z32` is a 32-bit instruction written for
 //! its 64-bit result, and `/rr` puts one register in both places of ModRM.
 //!
+//! Registers take their places in the order of the text: ModRM.reg, VEX.vvvv, `/is4`; behind an r/m operand
+//! that stands first, VEX.vvvv comes before ModRM.reg (the manual's RVM, RMV, MVR, RVMR). `x` is the manual's
+//! letter for 128 or 256 bits: a row with `VEX.x` stands for both. With `y`, VEX.W is derived. A row with `lock`
+//! stands for its locked forms too.
+//!
 //! ```text
 //! operands   access:kind   access r, w, rw, n (neither: the address alone counts)
-//!            kind          r8 .. r64 rv ry rz, r/m8 .. r/mv, m, immN (used at its own width),
-//!                          simmN (sign-extended), uimmN (zero-extended; literals only), relN, 1,
-//!                          al ax eax rax axv cl dx edx rdx dxv rbp rsp
-//! encoding   [d64|f64|z32] [66] [REX.W] [0F] opcode[+rX|+n|+8n] [/r|/rr|/0../7|/n] [ib..io|iz|cb|cd]
-//! effects    r= w= 0= u=   flags read, written, cleared, undefined, as letters of oszapc
-//!            push pop jumps calls traps leaves counts      see `form::Acts`
+//!            kind          r8 .. r64 rv ry rz, r/m8 .. r/mv r/my, r32/m8 r32/m16,
+//!                          m (any width), m8 .. m256 mv my mx,
+//!                          xmm ymm vx, xmm/m8 .. xmm/m128 ymm/m256 vx/mx, vm32x vm32y vm64x vm64y,
+//!                          immN (used at its own width), simmN (sign-extended), uimmN (zero-extended;
+//!                          literals only), relN, 1, al ah ax eax rax axv cl dx edx .. rsp, xmm0
+//!            (rm)          behind a register: it alone stands in ModRM.rm
+//! encoding   [d64|f64|z32] [66] [F2|F3] [REX.W] [0F [38|3A]] opcode[+rX|+n|+8n] [/r|/rr|/0../7|/n|byte]
+//!            [ib..io|iz|cb|cd|/is4]
+//!            VEX.128|256|x|LIG|LZ[.66|F2|F3].0F|0F38|0F3A[.W0|W1|WIG] instead of the prefixes
+//! effects    r= w= 0= 1= u=   flags read, written, cleared, set, undefined, as letters of oszapcd
+//!            push pop jumps calls traps leaves counts loads stores lock vectors      see `form::Acts`
+//!            sse .. cldemote   the extension (`Features`); avx|avx2: avx at 128 bits, avx2 at 256
 //! ```
 //!
-//! **Invariants.** Rows of one mnemonic stand together, in order of preference: the first that takes the
-//! operands wins, so the shorter encoding stands first (a test tries it).
+//! **Invariants.** Rows of one mnemonic are in order of preference: the first that takes the operands wins,
+//! so the shorter encoding stands first (a test tries it).
 //!
 //! **Cost.** Parsed in const evaluation, in [`row`] itself, so that a slip is a compile error that points
 //! at its row; well under a second for the table.
 
 mod arithmetic;
 mod control;
+mod encoding;
+mod kinds;
 mod moves;
 mod parse;
 mod shape;

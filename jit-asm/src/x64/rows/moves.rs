@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Row] = &[
     row("push",   "r:simm32",               "d64 68 id",      "push"),
     row("pop",    "w:rv",                   "d64 58+rv",      "pop"),
     row("pop",    "w:r/mv",                 "d64 8F /0",      "pop"),
-    row("cbw",    "r:<al>, w:<ax>",         "66 98",          ""),
+    row("cbw",    "r:<al>, w:<ah>",         "66 98",          ""),
     row("cwde",   "r:<ax>, w:<eax>",        "98",             ""),
     row("cdqe",   "r:<eax>, w:<rax>",       "REX.W 98",       ""),
     row("cwd",    "r:<ax>, w:<dx>",         "66 99",          ""),

@@ -1,9 +1,13 @@
 //! What a row says, whether it agrees with itself, and the forms it stands for.
 
-use crate::x64::form::{Access, Acts, Extension, FlagEffects, Form, FormOperand, Kind, ModRm, Sizing};
+use crate::features::Features;
+use crate::x64::form::{
+    Access, Acts, Extension, FlagEffects, Form, FormOperand, Kind, Map, ModRm, OPERANDS, Place, Repeat,
+    Sizing, Vex, VexLength, VexW,
+};
 use crate::x64::operand::Width;
 
-/// The width of an operand in a row: definite, or by the operand size.
+/// The width of an operand in a row: definite, or by the operand size, or (`X`) by the vector length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum RowWidth {
     None,
@@ -11,6 +15,7 @@ pub(super) enum RowWidth {
     V,
     Y,
     Z,
+    X,
 }
 
 /// An operand of a row.
@@ -18,107 +23,203 @@ pub(super) enum RowWidth {
 pub(super) struct RowOperand {
     pub(super) kind: Kind,
     pub(super) width: RowWidth,
+    pub(super) memory: RowWidth,
     pub(super) access: Access,
     pub(super) implicit: bool,
+    /// `(rm)`: a register alone, where others have a register or memory.
+    pub(super) in_rm: bool,
+}
+
+/// The VEX prefix of a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowVex {
+    /// `None` for `x`: a row that stands for both lengths.
+    pub(super) length: Option<VexLength>,
+    /// `None` where it follows from the letter `y`.
+    pub(super) w: Option<VexW>,
 }
 
 /// What a row says, before it is expanded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) mnemonic: &'static str,
-    pub(super) operands: [Option<RowOperand>; 4],
+    pub(super) operands: [Option<RowOperand>; OPERANDS],
     pub(super) sizing: Sizing,
     pub(super) prefix_66: bool,
+    pub(super) repeat: Option<Repeat>,
     pub(super) rex_w: bool,
-    pub(super) escape_0f: bool,
+    pub(super) vex: Option<RowVex>,
+    pub(super) map: Map,
     pub(super) opcode: u8,
     pub(super) modrm: ModRm,
     pub(super) plus: RowWidth,
     pub(super) tail: RowWidth,
+    pub(super) second_tail: bool,
+    pub(super) is4: bool,
     pub(super) relative: bool,
     pub(super) flags: FlagEffects,
     pub(super) acts: Acts,
+    pub(super) features: Features,
+    /// What the 256-bit form of an `x` row needs, where that differs.
+    pub(super) features_256: Features,
 }
 
 /// A row of which nothing has been read.
 pub(super) const NOTHING: Shape = Shape {
     mnemonic: "",
-    operands: [None; 4],
+    operands: [None; OPERANDS],
     sizing: Sizing::Plain,
     prefix_66: false,
+    repeat: None,
     rex_w: false,
-    escape_0f: false,
+    vex: None,
+    map: Map::One,
     opcode: 0,
     modrm: ModRm::None,
     plus: RowWidth::None,
     tail: RowWidth::None,
+    second_tail: false,
+    is4: false,
     relative: false,
     flags: FlagEffects::NONE,
     acts: Acts::NONE,
+    features: Features::NONE,
+    features_256: Features::NONE,
 };
 
 const fn same(a: RowWidth, b: RowWidth) -> bool {
     match (a, b) {
         (RowWidth::Is(a), RowWidth::Is(b)) => a as u8 == b as u8,
-        (RowWidth::None, RowWidth::None) | (RowWidth::V, RowWidth::V) => true,
+        (RowWidth::None, RowWidth::None) | (RowWidth::V, RowWidth::V) | (RowWidth::X, RowWidth::X) => true,
         (RowWidth::Y, RowWidth::Y) | (RowWidth::Z, RowWidth::Z) => true,
         _ => false,
     }
 }
 
-/// What the columns of a row say twice must agree.
-pub(super) const fn check(s: &Shape) {
-    let (mut regs, mut rms, mut tails, mut wide) = (0, 0, 0, false);
-    let mut i = 0;
-    while i < 4 {
-        if let Some(o) = s.operands[i] {
-            wide |= same(o.width, RowWidth::Is(Width::B64)) && !matches!(o.kind, Kind::Imm(_));
-            let whole = same(o.width, RowWidth::Is(Width::B64)) || !(o.implicit && o.access.writes());
-            assert!(!s.rex_w || whole, "with REX.W a register is written whole");
-            match o.kind {
-                Kind::Reg => {
-                    regs += 1;
-                    let zero = matches!(s.sizing, Sizing::ZeroExtended);
-                    let plus = if zero { RowWidth::Is(Width::B64) } else { s.plus };
-                    let agree = same(plus, o.width) || !matches!(s.modrm, ModRm::Opcode);
-                    assert!(agree, "the letter of `+r` and the width of the register differ");
-                }
-                Kind::RegMem | Kind::Mem => rms += 1,
-                Kind::Imm(_) | Kind::Rel => {
-                    tails += 1;
-                    assert!(matches!(o.access, Access::Read), "an immediate is read");
-                    let relative = matches!(o.kind, Kind::Rel);
-                    assert!(
-                        same(o.width, s.tail) && relative == s.relative,
-                        "the immediate or distance and its field differ"
-                    );
-                }
-                Kind::One => assert!(matches!(o.access, Access::Read), "an immediate is read"),
-                Kind::Fixed(_) => {}
-            }
-            let address = matches!(o.kind, Kind::Mem);
-            assert!(!address || matches!(o.access, Access::Neither), "of `m` only the address counts");
+const fn is_rm(o: &RowOperand) -> bool {
+    o.in_rm || matches!(o.kind, Kind::RegMem | Kind::VectorMem | Kind::Mem | Kind::Vsib)
+}
+
+const fn is_register(o: &RowOperand) -> bool {
+    !o.in_rm && matches!(o.kind, Kind::Reg | Kind::Vector)
+}
+
+/// The registers that have no place of their own, and the operands for ModRM.rm.
+const fn registers_and_rms(s: &Shape) -> (usize, usize) {
+    let (mut registers, mut rms, mut i) = (0, 0, 0);
+    while i < OPERANDS {
+        if let Some(o) = &s.operands[i] {
+            registers += is_register(o) as usize;
+            rms += is_rm(o) as usize;
         }
         i += 1;
     }
-    assert!((tails == 1) != same(s.tail, RowWidth::None), "one immediate or distance for one field");
-    match s.modrm {
-        ModRm::Reg => assert!(regs == 1 && rms == 1, "/r wants one register and one r/m operand"),
-        ModRm::Both => assert!(regs == 1 && rms == 0, "/rr wants one register operand"),
-        ModRm::Digit(_) => assert!(regs == 0 && rms == 1, "/digit wants one r/m operand and no register"),
-        ModRm::Opcode => assert!(regs == 1 && rms == 0, "+r wants one register operand"),
-        ModRm::None => assert!(regs == 0 && rms == 0, "an operand has no place in the encoding"),
+    (registers, rms)
+}
+
+/// The places for registers, in the order of the text (the manual's operand encodings RM, RVM, RMV, MVR,
+/// VM, RVMR), and how many there are.
+const fn register_places(s: &Shape) -> ([Place; 3], usize) {
+    let (registers, _) = registers_and_rms(s);
+    let rm_first = matches!(&s.operands[0], Some(o) if is_rm(o));
+    let none = Place::None;
+    match (s.modrm, s.vex.is_some()) {
+        (ModRm::Reg, true) if rm_first && registers == 2 => ([Place::Vvvv, Place::Reg, none], 2),
+        (ModRm::Reg, true) => ([Place::Reg, Place::Vvvv, Place::Is4], if s.is4 { 3 } else { 2 }),
+        (ModRm::Reg, false) => ([Place::Reg, none, none], 1),
+        (ModRm::Digit(_), true) => ([Place::Vvvv, none, none], 1),
+        (ModRm::Opcode, _) => ([Place::Opcode, none, none], 1),
+        (ModRm::Both, _) => ([Place::Both, none, none], 1),
+        (ModRm::None | ModRm::Digit(_) | ModRm::Fixed(_), _) => ([none; 3], 0),
     }
-    check_size(s, wide);
+}
+
+/// What the columns of a row say twice must agree.
+pub(super) const fn check(s: &Shape) {
+    let (mut tails, mut wide, mut narrow) = (0, false, false);
+    let mut i = 0;
+    while i < OPERANDS {
+        if let Some(o) = s.operands[i] {
+            let general = matches!(o.kind, Kind::Reg | Kind::RegMem | Kind::Fixed(_));
+            wide |= general && same(o.width, RowWidth::Is(Width::B64));
+            narrow |= general && same(o.width, RowWidth::Is(Width::B32));
+            tails += matches!(o.kind, Kind::Imm(_) | Kind::Rel) as usize;
+            check_operand(s, &o, tails);
+        }
+        i += 1;
+    }
+    let fields = !same(s.tail, RowWidth::None) as usize + s.second_tail as usize;
+    assert!(tails == fields, "one immediate or distance for one field");
+    let (registers, rms) = registers_and_rms(s);
+    let (_, places) = register_places(s);
+    assert!(registers <= places, "an operand has no place in the encoding");
+    match s.modrm {
+        ModRm::Reg => assert!(registers > 0 && rms == 1, "/r wants a register and one r/m operand"),
+        ModRm::Both => assert!(registers == 1 && rms == 0, "/rr wants one register operand"),
+        ModRm::Digit(_) => assert!(rms == 1, "/digit wants one r/m operand"),
+        ModRm::Opcode => assert!(registers == 1 && rms == 0, "+r wants one register operand"),
+        ModRm::None | ModRm::Fixed(_) => assert!(rms == 0, "an operand has no place in the encoding"),
+    }
+    assert!(!s.is4 || registers == 3, "/is4 wants a third register");
+    check_size(s, wide, narrow);
     check_effects(s);
 }
 
-const fn check_size(s: &Shape, wide: bool) {
-    let several = !same(size_letter(s), RowWidth::None);
-    assert!(!several || !(s.prefix_66 || s.rex_w), "66 and REX.W follow from v, y and z");
-    assert!(!(s.prefix_66 && s.rex_w), "66 and REX.W exclude each other");
+const fn check_operand(s: &Shape, o: &RowOperand, tail: usize) {
+    let whole = same(o.width, RowWidth::Is(Width::B64)) || !(o.implicit && o.access.writes());
+    assert!(!s.rex_w || whole || s.acts.stores, "with REX.W a register is written whole");
+    match o.kind {
+        Kind::Reg => {
+            let zero = matches!(s.sizing, Sizing::ZeroExtended);
+            let plus = if zero { RowWidth::Is(Width::B64) } else { s.plus };
+            let agree = same(plus, o.width) || !matches!(s.modrm, ModRm::Opcode);
+            assert!(agree, "the letter of `+r` and the width of the register differ");
+        }
+        Kind::Imm(_) | Kind::Rel => {
+            assert!(matches!(o.access, Access::Read), "an immediate is read");
+            let relative = matches!(o.kind, Kind::Rel);
+            let field = if tail == 2 { RowWidth::Is(Width::B8) } else { s.tail };
+            assert!(
+                same(o.width, field) && relative == s.relative,
+                "the immediate or distance and its field differ"
+            );
+        }
+        Kind::One => assert!(matches!(o.access, Access::Read), "an immediate is read"),
+        Kind::Mem => {
+            let address = same(o.memory, RowWidth::None);
+            assert!(!address || matches!(o.access, Access::Neither), "of `m` only the address counts");
+        }
+        _ => {}
+    }
+    let x = same(o.width, RowWidth::X) || same(o.memory, RowWidth::X);
+    assert!(!x || stands_for_two_lengths(s), "`x` wants VEX.x");
+}
+
+const fn stands_for_two_lengths(s: &Shape) -> bool {
+    matches!(s.vex, Some(RowVex { length: None, .. }))
+}
+
+const fn check_size(s: &Shape, wide: bool, narrow: bool) {
+    let letter = size_letter(s);
+    let several = !same(letter, RowWidth::None);
+    if let Some(vex) = s.vex {
+        assert!(!s.rex_w && matches!(s.sizing, Sizing::Plain), "VEX has its own W");
+        assert!(!several || same(letter, RowWidth::Y), "VEX is of 32 or 64 bits");
+        assert!(several == vex.w.is_none(), "W follows from y, and is said elsewhere");
+        if let Some(w) = vex.w {
+            assert!(!wide || matches!(w, VexW::W1), "64 bits want W1");
+            assert!(!narrow || !matches!(w, VexW::W1), "32 bits want W0");
+        }
+        assert!(!several || vex.length.is_some(), "a row stands for sizes or for lengths");
+        return;
+    }
+    let mandatory = same(letter, RowWidth::Y);
+    assert!(!several || !(s.prefix_66 && !mandatory || s.rex_w), "66 and REX.W follow from v, y and z");
     match s.sizing {
-        Sizing::Plain => assert!(several || wide == s.rex_w, "64 bits want REX.W, and the other way round"),
+        Sizing::Plain => assert!(
+            several || wide == s.rex_w || sized_by_rex(s),
+            "64 bits want REX.W, and the other way round"
+        ),
         Sizing::ZeroExtended => assert!(wide && !several && !s.rex_w, "z32 wants a 64-bit register"),
         Sizing::Default64 | Sizing::Forced64 => {
             assert!(!s.rex_w && !s.prefix_66, "d64 and f64 say the operand size");
@@ -126,11 +227,23 @@ const fn check_size(s: &Shape, wide: bool) {
     }
 }
 
+/// Whether nothing but REX.W itself says the size: `cmpxchg16b`, and the string instructions, which name
+/// no operand.
+const fn sized_by_rex(s: &Shape) -> bool {
+    s.acts.loads
+        || s.acts.stores
+        || matches!(
+            s.operands[0],
+            Some(RowOperand { memory: RowWidth::Is(Width::B128), kind: Kind::Mem, .. })
+        )
+}
+
 const fn check_effects(s: &Shape) {
-    let (w, c, u) = (s.flags.written.0, s.flags.cleared.0, s.flags.undefined.0);
+    let FlagEffects { read: _, written, cleared, set, undefined } = s.flags;
+    let (w, c, t, u) = (written.0, cleared.0, set.0, undefined.0);
     assert!(
-        w & c == 0 && w & u == 0 && c & u == 0,
-        "a flag is written, cleared or undefined, not two of these"
+        w & (c | t | u) == 0 && c & (t | u) == 0 && t & u == 0,
+        "a flag is written, cleared, set or undefined, not two of these"
     );
     let acts = &s.acts;
     assert!(!(acts.push && acts.pop), "push and pop exclude each other");
@@ -138,15 +251,20 @@ const fn check_effects(s: &Shape) {
     assert!(!(acts.push || acts.pop) || sized, "what pushes or pops is d64 or f64");
     assert!(!(acts.calls && acts.jumps), "a call is no jump");
     assert!(!acts.counts || w != 0, "counts speaks of written flags");
+    let in_memory = matches!(s.operands[0], Some(RowOperand { kind: Kind::RegMem | Kind::Mem, .. }));
+    assert!(!acts.lock || in_memory, "what may be locked begins with memory");
+    assert!(s.vex.is_none() || !s.features.is_empty(), "VEX belongs to an extension");
+    assert!(s.features_256.is_empty() || stands_for_two_lengths(s), "avx|avx2 wants VEX.x");
 }
 
 /// The letter by which a row stands for several operand sizes.
 const fn size_letter(s: &Shape) -> RowWidth {
     let mut letter = RowWidth::None;
     let mut i = 0;
-    while i < 4 {
-        if let Some(RowOperand { kind, width, .. }) = s.operands[i] {
+    while i < OPERANDS {
+        if let Some(RowOperand { kind, width, memory, .. }) = s.operands[i] {
             let strong = !matches!(kind, Kind::Imm(_));
+            let width = if same(width, RowWidth::None) { memory } else { width };
             letter = match width {
                 RowWidth::V => RowWidth::V,
                 RowWidth::Y if !same(letter, RowWidth::V) => RowWidth::Y,
@@ -159,52 +277,123 @@ const fn size_letter(s: &Shape) -> RowWidth {
     letter
 }
 
-/// The forms a row stands for: the first so many of three.
-pub(super) const fn forms(s: &Shape) -> ([Form; 3], usize) {
+/// The most forms that a row stands for: three sizes, plain and locked.
+pub(super) const MOST_FORMS: usize = 6;
+
+/// The forms a row stands for: the first so many.
+pub(super) const fn forms(s: &Shape) -> ([Form; MOST_FORMS], usize) {
     use Width::{B16, B32, B64};
-    match (size_letter(s), s.sizing) {
-        (RowWidth::V, Sizing::Default64) => ([form(s, Some(B16)), form(s, Some(B64)), form(s, Some(B64))], 2),
-        (RowWidth::V, _) => ([form(s, Some(B16)), form(s, Some(B32)), form(s, Some(B64))], 3),
-        (RowWidth::Y, _) => ([form(s, Some(B32)), form(s, Some(B64)), form(s, Some(B64))], 2),
-        (RowWidth::Z, _) => ([form(s, Some(B16)), form(s, Some(B32)), form(s, Some(B32))], 2),
-        _ => ([form(s, None); 3], 1),
+    let sizes: ([Option<Width>; 3], usize) = match (size_letter(s), s.sizing) {
+        (RowWidth::V, Sizing::Default64) => ([Some(B16), Some(B64), None], 2),
+        (RowWidth::V, _) => ([Some(B16), Some(B32), Some(B64)], 3),
+        (RowWidth::Y, _) => ([Some(B32), Some(B64), None], 2),
+        (RowWidth::Z, _) => ([Some(B16), Some(B32), None], 2),
+        _ => ([None; 3], 1),
+    };
+    let (sizes, count) = sizes;
+    let mut all = [form(s, sizes[0], false); MOST_FORMS];
+    let mut i = 1;
+    while i < count {
+        all[i] = form(s, sizes[i], false);
+        i += 1;
     }
+    if stands_for_two_lengths(s) {
+        all[1] = form(s, None, true);
+        return (all, 2);
+    }
+    if !s.acts.lock {
+        return (all, count);
+    }
+    i = 0;
+    while i < count {
+        all[count + i] = locked(all[i]);
+        i += 1;
+    }
+    (all, 2 * count)
 }
 
-const fn width_at(width: RowWidth, size: Option<Width>) -> Option<Width> {
+/// The form with `lock`: its first operand is memory.
+const fn locked(mut form: Form) -> Form {
+    form.lock = true;
+    if let Some(o) = &mut form.operands[0] {
+        o.kind = Kind::Mem;
+        o.width = None;
+    }
+    form
+}
+
+const fn width_at(width: RowWidth, size: Option<Width>, long: bool) -> Option<Width> {
     match (width, size) {
         (RowWidth::None, _) => None,
         (RowWidth::Is(width), _) => Some(width),
+        (RowWidth::X, _) => Some(if long { Width::B256 } else { Width::B128 }),
         (RowWidth::Z, Some(Width::B64)) => Some(Width::B32),
         (_, size) => size,
     }
 }
 
-/// The form of a row at one operand size.
-const fn form(s: &Shape, size: Option<Width>) -> Form {
-    let mut operands = [None; 4];
-    let mut i = 0;
-    while i < 4 {
+const fn vex(row: Option<RowVex>, size: Option<Width>, long: bool) -> Option<Vex> {
+    let Some(row) = row else { return None };
+    let length = match row.length {
+        Some(length) => length,
+        None if long => VexLength::L256,
+        None => VexLength::L128,
+    };
+    let w = match (row.w, size) {
+        (Some(w), _) => w,
+        (None, Some(Width::B64)) => VexW::W1,
+        (None, _) => VexW::W0,
+    };
+    Some(Vex { length, w })
+}
+
+/// The operands of a row at one size, each with its place.
+const fn operands(s: &Shape, size: Option<Width>, long: bool) -> [Option<FormOperand>; OPERANDS] {
+    let (places, _) = register_places(s);
+    let (mut operands, mut next, mut i) = ([None; OPERANDS], 0, 0);
+    while i < OPERANDS {
         if let Some(o) = s.operands[i] {
             let extended = matches!((o.kind, o.width, size), (Kind::Imm(_), RowWidth::Z, Some(Width::B64)));
             let kind = if extended { Kind::Imm(Extension::Sign) } else { o.kind };
-            let width = width_at(o.width, size);
-            operands[i] = Some(FormOperand { kind, width, access: o.access, implicit: o.implicit });
+            let place = if is_register(&o) {
+                next += 1;
+                places[next - 1]
+            } else if is_rm(&o) {
+                Place::Rm
+            } else if matches!(o.kind, Kind::Imm(_) | Kind::Rel) {
+                Place::Tail
+            } else {
+                Place::None
+            };
+            let (width, memory) = (width_at(o.width, size, long), width_at(o.memory, size, long));
+            let RowOperand { access, implicit, .. } = o;
+            operands[i] = Some(FormOperand { kind, width, memory, place, access, implicit });
         }
         i += 1;
     }
+    operands
+}
+
+/// The form of a row at one operand size or vector length.
+const fn form(s: &Shape, size: Option<Width>, long: bool) -> Form {
+    let rex_w = matches!(size, Some(Width::B64)) && matches!(s.sizing, Sizing::Plain) && s.vex.is_none();
     Form {
         mnemonic: s.mnemonic,
-        operands,
+        operands: operands(s, size, long),
         size,
         sizing: s.sizing,
+        lock: false,
         prefix_66: s.prefix_66 || matches!(size, Some(Width::B16)),
-        rex_w: s.rex_w || (matches!(size, Some(Width::B64)) && matches!(s.sizing, Sizing::Plain)),
-        escape_0f: s.escape_0f,
+        repeat: s.repeat,
+        rex_w: s.rex_w || rex_w,
+        vex: vex(s.vex, size, long),
+        map: s.map,
         opcode: s.opcode,
         modrm: s.modrm,
-        tail: width_at(s.tail, size),
+        tail: width_at(s.tail, size, long),
+        second_tail: if s.second_tail { Some(Width::B8) } else { None },
         flags: s.flags,
         acts: s.acts,
+        features: if long && !s.features_256.is_empty() { s.features_256 } else { s.features },
     }
 }

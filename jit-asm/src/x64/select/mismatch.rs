@@ -2,7 +2,7 @@
 
 use super::{imm_ranges, takes, takes_imm};
 use crate::x64::form::{Extension, Form, FormOperand, Kind};
-use crate::x64::operand::{Imm, Mem, Operand, Reg, RegClass, Width};
+use crate::x64::operand::{Imm, Mem, Operand, Reg, RegClass, Vector, Width};
 use core::fmt;
 
 /// Why `select` found no form. Operands are counted from 0.
@@ -14,6 +14,15 @@ pub enum Mismatch {
         mnemonic: String,
         /// Mnemonics that look like it, the nearest first.
         nearest: Vec<&'static str>,
+    },
+    /// A prefix in front of an instruction that does not have it.
+    Prefix {
+        /// `lock`, `rep`, ..
+        prefix: String,
+        /// The mnemonic behind it.
+        mnemonic: String,
+        /// The mnemonics that take the prefix.
+        takes: Vec<&'static str>,
     },
     /// The mnemonic takes another number of operands.
     OperandCount {
@@ -82,6 +91,13 @@ pub enum Mismatch {
         /// The widths there are.
         widths: Vec<Width>,
     },
+    /// A vector register that a gather has twice.
+    GatherTwice {
+        /// Which operand.
+        index: usize,
+        /// The register.
+        vector: Vector,
+    },
     /// An address that cannot be encoded.
     Address {
         /// Which operand.
@@ -106,6 +122,13 @@ pub enum AddressFault {
 
 impl Mismatch {
     pub(super) fn unknown(mnemonic: &str) -> Mismatch {
+        if let Some((prefix, rest)) = mnemonic.split_once(' ')
+            && super::is_mnemonic(rest)
+        {
+            let behind = |name: &'static str| name.strip_prefix(prefix)?.strip_prefix(' ');
+            let takes = super::mnemonics().filter_map(behind).collect();
+            return Mismatch::Prefix { prefix: prefix.to_owned(), mnemonic: rest.to_owned(), takes };
+        }
         let mut near: Vec<(usize, &'static str)> =
             super::mnemonics().map(|known| (distance(mnemonic, known), known)).collect();
         near.sort_by_key(|(d, _)| *d);
@@ -115,8 +138,8 @@ impl Mismatch {
         Mismatch::UnknownMnemonic { mnemonic: mnemonic.to_owned(), nearest }
     }
 
-    pub(super) fn count(mnemonic: &str, forms: &[Form], given: usize) -> Mismatch {
-        let mut takes: Vec<usize> = forms.iter().map(Form::arity).collect();
+    pub(super) fn count(mnemonic: &str, forms: &[&Form], given: usize) -> Mismatch {
+        let mut takes: Vec<usize> = forms.iter().map(|form| form.arity()).collect();
         takes.sort_unstable();
         takes.dedup();
         Mismatch::OperandCount { mnemonic: mnemonic.to_owned(), given, takes }
@@ -126,7 +149,9 @@ impl Mismatch {
     #[must_use]
     pub fn operand(&self) -> Option<usize> {
         match self {
-            Mismatch::UnknownMnemonic { .. } | Mismatch::OperandCount { .. } => None,
+            Mismatch::UnknownMnemonic { .. } | Mismatch::Prefix { .. } | Mismatch::OperandCount { .. } => {
+                None
+            }
             Mismatch::WidthsDiffer { b, .. } => Some(b.0),
             Mismatch::AmbiguousWidth { index, .. }
             | Mismatch::Operand { index, .. }
@@ -134,6 +159,7 @@ impl Mismatch {
             | Mismatch::HighByteWithRex { index, .. }
             | Mismatch::ImmediateOutOfRange { index, .. }
             | Mismatch::HoleWidth { index, .. }
+            | Mismatch::GatherTwice { index, .. }
             | Mismatch::Address { index, .. } => Some(*index),
         }
     }
@@ -144,6 +170,9 @@ impl Mismatch {
         match self {
             Mismatch::UnknownMnemonic { mnemonic, .. } => {
                 format!("`{mnemonic}` is no instruction of the table")
+            }
+            Mismatch::Prefix { prefix, mnemonic, .. } => {
+                format!("`{prefix}` cannot stand in front of `{mnemonic}`")
             }
             Mismatch::OperandCount { mnemonic, given, takes } => {
                 let takes: Vec<String> = takes.iter().map(ToString::to_string).collect();
@@ -162,6 +191,9 @@ impl Mismatch {
             Mismatch::HoleWidth { width, .. } => {
                 format!("this instruction has no immediate of {} bits", width.bits())
             }
+            Mismatch::GatherTwice { vector, .. } => {
+                format!("xmm{} stands in this gather twice", vector.reg.number())
+            }
             Mismatch::Address { fault, .. } => match fault {
                 AddressFault::RspAsIndex => "rsp cannot be an index",
                 AddressFault::RipWithIndex => "an address relative to rip has no index",
@@ -177,6 +209,7 @@ impl Mismatch {
     pub fn label(&self) -> String {
         match self {
             Mismatch::UnknownMnemonic { .. } => "unknown instruction".to_owned(),
+            Mismatch::Prefix { .. } => "not with this prefix".to_owned(),
             Mismatch::OperandCount { takes, .. } => {
                 let takes: Vec<String> = takes.iter().map(ToString::to_string).collect();
                 format!("wants {} operands", or(&takes))
@@ -191,6 +224,7 @@ impl Mismatch {
                 let integers: Vec<String> = widths.iter().map(|w| format!("i{}", w.bits())).collect();
                 format!("could be {}", or(&integers))
             }
+            Mismatch::GatherTwice { .. } => "wants another register".to_owned(),
             Mismatch::Address { .. } => "cannot be encoded".to_owned(),
         }
     }
@@ -203,6 +237,11 @@ impl Mismatch {
             Mismatch::UnknownMnemonic { nearest, .. } => {
                 let quoted: Vec<String> = nearest.iter().map(|n| format!("`{n}`")).collect();
                 Some(format!("did you mean {}?", or(&quoted)))
+            }
+            Mismatch::Prefix { takes, .. } if takes.is_empty() => None,
+            Mismatch::Prefix { prefix, takes, .. } => {
+                let quoted: Vec<String> = takes.iter().map(|name| format!("`{name}`")).collect();
+                Some(format!("`{prefix}` goes with {}", or(&quoted)))
             }
             Mismatch::OperandCount { .. } | Mismatch::Operand { .. } => None,
             Mismatch::AmbiguousWidth { widths, .. } => {
@@ -230,6 +269,9 @@ impl Mismatch {
             Mismatch::ImmediateOutOfRange { extended, .. } => {
                 let bits = (*extended)?.bits();
                 Some(format!("the immediate is sign-extended to {bits} bits; `mov` loads any value into a register"))
+            }
+            Mismatch::GatherTwice { .. } => {
+                Some("destination, index and mask of a gather are three registers; ymm3 is xmm3 as well".to_owned())
             }
             Mismatch::HoleWidth { widths, .. } => {
                 Some(format!("write `: i{}` behind the hole's name", widths.last()?.bits()))
@@ -278,6 +320,10 @@ fn describe(operand: &Operand) -> String {
         Operand::Reg(reg) => reg.to_string(),
         Operand::RegHole(RegClass::R8High) => "a hole for ah, ch, dh or bh".to_owned(),
         Operand::RegHole(class) => format!("a hole for a register of {} bits", class.width().bits()),
+        Operand::Vector(vector) => vector.to_string(),
+        Operand::VectorHole(class) => {
+            format!("a hole for a vector register of {} bits", class.width().bits())
+        }
         Operand::Mem(Mem { width: Some(width), .. }) => format!("a {width} in memory"),
         Operand::Mem(_) => "a memory operand".to_owned(),
         Operand::Imm(Imm::Literal(value)) => format!("the number {value}"),
@@ -290,6 +336,7 @@ fn describe(operand: &Operand) -> String {
 fn own_width(operand: &Operand) -> Option<Width> {
     match operand {
         Operand::Reg(Reg { class, .. }) | Operand::RegHole(class) => Some(class.width()),
+        Operand::Vector(Vector { class, .. }) | Operand::VectorHole(class) => Some(class.width()),
         Operand::Mem(mem) => mem.width,
         _ => None,
     }
@@ -356,20 +403,14 @@ fn misfit(index: usize, operands: &[Operand], forms: &[&Form]) -> Mismatch {
 
 /// What may stand at an operand, in words, each thing once.
 fn in_words(wanted: &[&FormOperand]) -> Vec<String> {
-    let widths = |is: fn(Kind) -> bool| {
-        let mut widths: Vec<Width> = wanted.iter().filter(|w| is(w.kind)).filter_map(|w| w.width).collect();
-        widths.sort_unstable();
-        widths.dedup();
-        widths
-    };
-    let registers = widths(|kind| matches!(kind, Kind::Reg | Kind::RegMem));
-    let memory = widths(|kind| kind == Kind::RegMem);
-    let immediates = widths(|kind| matches!(kind, Kind::Imm(_)));
     let of = |what: &str, widths: &[Width]| {
         let bits: Vec<String> = widths.iter().map(|w| w.bits().to_string()).collect();
         (!widths.is_empty()).then(|| format!("{what} of {} bits", or(&bits)))
     };
-    let mut fits: Vec<String> = vec![];
+    let registers = each(wanted, |o| o.width.filter(|_| matches!(o.kind, Kind::Reg | Kind::RegMem)));
+    let memory = each(wanted, |o| o.memory.filter(|_| o.kind != Kind::Vsib));
+    let immediates = each(wanted, |o| o.width.filter(|_| matches!(o.kind, Kind::Imm(_))));
+    let mut fits = vectors_in_words(wanted);
     if registers == memory {
         fits.extend(of("a register or memory", &registers));
     } else {
@@ -378,7 +419,7 @@ fn in_words(wanted: &[&FormOperand]) -> Vec<String> {
     }
     for operand in wanted {
         let word = match operand.kind {
-            Kind::Mem => "memory".to_owned(),
+            Kind::Mem if operand.memory.is_none() => "memory".to_owned(),
             Kind::Rel => "a label or function".to_owned(),
             Kind::Fixed(_) if !operand.width.is_some_and(|w| registers.contains(&w)) => operand.to_string(),
             Kind::One if immediates.is_empty() => operand.to_string(),
@@ -390,6 +431,25 @@ fn in_words(wanted: &[&FormOperand]) -> Vec<String> {
     }
     fits.extend(of("an immediate", &immediates));
     fits
+}
+
+/// Vector registers that may stand at an operand, and memory with a vector of indexes.
+fn vectors_in_words(wanted: &[&FormOperand]) -> Vec<String> {
+    let is_vector = |o: &&FormOperand| matches!(o.kind, Kind::Vector | Kind::VectorMem);
+    let name = |width| if width == Width::B256 { "ymm" } else { "xmm" };
+    let vectors = each(wanted, |o| o.width.filter(|_| is_vector(&o)));
+    let indexes = each(wanted, |o| o.width.filter(|_| o.kind == Kind::Vsib));
+    let registers = vectors.into_iter().map(|width| format!("an {} register", name(width)));
+    let addresses = indexes.into_iter().map(|width| format!("memory with an {} index", name(width)));
+    registers.chain(addresses).collect()
+}
+
+/// The widths that `of` finds in the operands, each once.
+fn each(wanted: &[&FormOperand], of: impl Fn(&FormOperand) -> Option<Width>) -> Vec<Width> {
+    let mut widths: Vec<Width> = wanted.iter().filter_map(|o| of(o)).collect();
+    widths.sort_unstable();
+    widths.dedup();
+    widths
 }
 
 /// The immediate that is the only thing some form minds.
