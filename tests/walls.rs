@@ -29,6 +29,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
 
 /// Each module of `jit-asm`, and of its `x64`, and what it may name.
 const ASM: &[(&str, &[&str])] = &[
+    ("cond", &[]),
     ("constant", &[]),
     ("features", &[]),
     ("reg", &[]),

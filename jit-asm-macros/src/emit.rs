@@ -59,6 +59,7 @@ fn hole(library: &TokenStream, placed: &PlacedHole) -> TokenStream {
         HoleKind::Imm(width) => quote!(Imm(#width)),
         HoleKind::Disp(width) => quote!(Disp(#width)),
         HoleKind::Rel32 { tail } => quote!(Rel32 { tail: #tail }),
+        HoleKind::Cond => quote!(Cond),
         HoleKind::Reg(RegField { low_at, low_shift, high, vector, reads, writes }) => {
             let high = match high {
                 Some(HighBit { at, bit }) => quote!(Some(#library::HighBit { at: #at, bit: #bit })),
@@ -133,6 +134,7 @@ pub(crate) fn values(library: &TokenStream, holes: &[PlacedHole]) -> TokenStream
             Value::Register => quote_spanned!(span=> : #shown::Gpr),
             Value::Index => quote_spanned!(span=> : #shown::IndexGpr),
             Value::Vector => quote_spanned!(span=> : #shown::Xmm),
+            Value::Condition => quote_spanned!(span=> : #shown::Cond),
             Value::Target => TokenStream::new(),
         };
         quote!(let #variable #ty = #content;)
@@ -161,6 +163,10 @@ pub(crate) fn put(
             Value::Register | Value::Index | Value::Vector => {
                 stores.extend(merge(library, placed, &out, &value))
             }
+            Value::Condition => {
+                let at = Literal::usize_unsuffixed(placed.at.into());
+                stores.extend(quote!(#out[#at] ^= #library::Cond::number(#value);));
+            }
             Value::Target => {
                 links.extend(link(library, placed, sink, &value));
                 stores.extend(copy(placed, 4, &out, &quote!(#value)));
@@ -182,7 +188,7 @@ pub(crate) fn field_bytes(kind: HoleKind) -> Option<usize> {
     match kind {
         HoleKind::Imm(bytes) | HoleKind::Disp(bytes) => Some(usize::from(bytes)),
         HoleKind::Rel32 { .. } => Some(4),
-        HoleKind::Reg(_) => None,
+        HoleKind::Reg(_) | HoleKind::Cond => None,
     }
 }
 

@@ -190,6 +190,7 @@ fn no_parameter(signature: &Signature, hole: &Hole, word: &Ident, value: Value) 
         Value::Register => "Gpr",
         Value::Index => "IndexGpr",
         Value::Vector => "Xmm",
+        Value::Condition => "Cond",
         Value::Target => "Label",
     };
     let known = match names.is_empty() {

@@ -16,6 +16,7 @@
 //! bytes of its templates.
 #![forbid(unsafe_code)]
 
+pub mod cond;
 pub mod constant;
 pub mod features;
 pub mod reg;
@@ -27,6 +28,7 @@ pub mod syntax;
 #[cfg(feature = "table")]
 pub mod x64;
 
+pub use cond::Cond;
 pub use features::Features;
 pub use reg::{Gpr, IndexGpr, RegSet, Xmm};
 pub use sink::{Field, LinkSink, Sink};

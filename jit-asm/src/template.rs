@@ -35,7 +35,8 @@ pub struct Line {
 /// A place in a template that is filled when it is emitted. Analogous to a relocation record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hole {
-    /// Offset in the template of the first byte of the field; for a register, of the instruction.
+    /// Offset in the template of the first byte of the field; for a register, of the instruction; for a
+    /// condition, of the opcode.
     pub at: u16,
     /// What is patched.
     pub kind: HoleKind,
@@ -58,6 +59,8 @@ pub enum HoleKind {
     },
     /// A register number, in up to two places.
     Reg(RegField),
+    /// A condition, in the low four bits of the opcode byte at `at`.
+    Cond,
 }
 
 /// Where the four bits of a register number go: three into ModRM, SIB or the opcode and one into a prefix,

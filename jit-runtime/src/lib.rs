@@ -35,7 +35,7 @@ pub mod stitch;
 pub mod tier;
 pub mod transition;
 
-pub use jit_asm::{Gpr, IndexGpr, LinkSink, RegSet, Sink, Template};
+pub use jit_asm::{Cond, Features, Gpr, IndexGpr, LinkSink, RegSet, Sink, Template, Xmm};
 
 #[doc(hidden)]
 pub use jit_asm;

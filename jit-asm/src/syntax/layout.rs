@@ -40,7 +40,8 @@ pub struct PlacedHole {
     pub value: Value,
     /// The expression.
     pub hole: Hole,
-    /// Its place in the text: the number of the instruction, of the operand, and of the hole in it.
+    /// Its place in the text: the number of the instruction, of the operand from 1 (0 is the condition), and of
+    /// the hole in it.
     /// Expressions run in this order. A register that an instruction has in two fields is placed twice.
     pub order: (usize, usize, usize),
 }
@@ -56,6 +57,8 @@ pub enum Value {
     Index,
     /// An `Xmm`.
     Vector,
+    /// A `Cond`.
+    Condition,
     /// A label or a function: whatever the sink can link.
     Target,
 }
@@ -241,7 +244,7 @@ fn meant_instead(insn: &Insn, arg: &Arg) -> Option<String> {
 
 /// The canonical text of an instruction, holes and labels under their own names.
 fn text(insn: &Insn, operands: &[Operand]) -> String {
-    listing::line(&insn.mnemonic.text, operands, &mut |unnamed| {
+    listing::line(&insn.name(), operands, &mut |unnamed| {
         let arg = &insn.args[unnamed.operand];
         let slot = match unnamed.part {
             Part::Register(_) | Part::Vector(_) => Slot::Register,
@@ -317,6 +320,9 @@ impl Selected<'_> {
     /// What it does and where control goes from it.
     fn summary(&self) -> InsnSummary {
         let mut summary = effects::summary(self.form, &self.operands);
+        if self.insn.condition.is_some() {
+            summary.effects.reads_flags = effects::ANY_CONDITION;
+        }
         if self.operands.iter().any(|operand| matches!(operand, Operand::Target(_))) {
             summary.target = self.target;
             if summary.effects.calls && self.target.is_some() {
@@ -369,8 +375,18 @@ impl Selected<'_> {
     }
 
     fn place_hole(&self, field: &EncodedField, hole: &Hole, kind: HoleKind, value: Value, out: &mut LaidOut) {
-        let order = (self.number, field.operand, hole.ordinal);
+        let order = (self.number, 1 + field.operand, hole.ordinal);
         out.holes.push(PlacedHole { at: self.offset(field.at), kind, value, hole: hole.clone(), order });
+    }
+
+    /// The condition in the opcode. It is written in front of the operands.
+    fn place_condition(&self, out: &mut LaidOut) {
+        if let Some(hole) = &self.insn.condition {
+            let at = self.offset(self.encoded.opcode_at());
+            let order = (self.number, 0, 0);
+            let (kind, value, hole) = (HoleKind::Cond, Value::Condition, hole.clone());
+            out.holes.push(PlacedHole { at, kind, value, hole, order });
+        }
     }
 
     /// An integer hole: a constant that rustc patches, or a value of exactly one type.
@@ -445,6 +461,7 @@ fn write(insns: &[Selected], labels: &Labels, errors: &mut Errors) -> LaidOut {
             break;
         }
         let at = insn.at as u16;
+        insn.place_condition(&mut out);
         out.bytes.extend_from_slice(insn.encoded.bytes());
         out.lines.push((at, labels.in_front_of(insn.number) + &text(insn.insn, &insn.operands)));
         for field in insn.encoded.fields() {

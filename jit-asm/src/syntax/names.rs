@@ -1,7 +1,7 @@
 //! The words of the language: registers, widths, and those that are reserved for later.
 
 use crate::reg::{Gpr, Xmm};
-use crate::x64::operand::{Reg, RegClass, Vector, VectorClass, Width};
+use crate::x64::operand::{Reg, RegClass, Segment, Vector, VectorClass, Width};
 
 /// The rows of the manual's register table (vol. 1, 3.4.1): one register a line, by its number, at 64,
 /// 32, 16 and 8 bits.
@@ -83,7 +83,8 @@ pub(super) fn reserved(name: &str) -> Option<&'static str> {
         _ if numbered("mm") || numbered("st") => "x87 and MMX registers are not supported",
         _ if numbered("k") && name.len() == 2 => "mask registers are not supported in this version",
         _ if numbered("cr") || numbered("dr") => "control and debug registers are not supported",
-        "cs" | "ds" | "es" | "fs" | "gs" | "ss" => "segment registers are not supported in this version",
+        "fs" | "gs" => "a segment stands in front of an address: `fs:[rax]`, `qword ptr gs:[16]`",
+        "cs" | "ds" | "es" | "ss" => "the segments cs, ds, es and ss do nothing in 64-bit mode: leave it out",
         "rip" => "`rip` can only be the base of an address: `[rip + 16]`",
         "eip" => "addresses are 64 bits wide: write `rip`",
         "tbyte" | "zmmword" | "oword" => {
@@ -97,9 +98,24 @@ pub(super) fn reserved(name: &str) -> Option<&'static str> {
     })
 }
 
-/// The prefixes that other assemblers take as words of their own.
+/// The prefixes with which the table has forms.
+pub(super) fn is_prefix_of_the_table(name: &str) -> bool {
+    matches!(name, "lock" | "rep" | "repe" | "repz" | "repne" | "repnz")
+}
+
+/// `fs` and `gs`.
+pub(super) fn segment(name: &str) -> Option<Segment> {
+    match name {
+        "fs" => Some(Segment::Fs),
+        "gs" => Some(Segment::Gs),
+        _ => None,
+    }
+}
+
+/// The prefixes that assemblers take as words of their own.
 pub(super) fn is_prefix(name: &str) -> bool {
-    matches!(name, "lock" | "rep" | "repe" | "repz" | "repne" | "repnz" | "data16" | "addr32" | "bnd")
+    is_prefix_of_the_table(name)
+        || matches!(name, "data16" | "addr32" | "bnd" | "notrack" | "xacquire" | "xrelease")
 }
 
 /// The register whose name is one slip away from `word`.

@@ -6,15 +6,18 @@ use super::memory;
 use super::names;
 use super::parse::{flatten, is_punct, name};
 use super::stmt::{Arg, Hole, HoleType, Slot};
-use crate::x64::operand::{Distance, Imm, Operand};
+use crate::x64::operand::{Distance, Imm, Operand, Width};
 use crate::x64::select;
-use proc_macro2::{Delimiter, Ident, Literal, TokenTree};
+use proc_macro2::{Delimiter, Ident, Literal, Span, TokenTree};
 
 /// Read one operand from all of `tokens`, of which there is at least one.
 pub(super) fn operand(tokens: &[TokenTree]) -> Result<Arg, Error> {
     let (arg, rest) = match tokens {
         [TokenTree::Ident(word), rest @ ..] if names::width(&word.to_string()).is_some() => {
             sized_memory(word, rest)?
+        }
+        [TokenTree::Ident(word), colon, ..] if is_segment(word, colon) => {
+            memory_operand(None, word.span(), tokens)?
         }
         [TokenTree::Ident(word), rest @ ..] => (word_operand(word)?, rest),
         [TokenTree::Group(group), rest @ ..] => (group_operand(group)?, rest),
@@ -35,22 +38,54 @@ fn plain(operand: Operand, extent: Extent) -> Arg {
     Arg { operand, holes: vec![], label: None, extent }
 }
 
+fn is_segment(word: &Ident, colon: &TokenTree) -> bool {
+    is_punct(colon, ':') && names::segment(&word.to_string()).is_some()
+}
+
 fn sized_memory<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Arg, &'a [TokenTree]), Error> {
     let width = names::width(&word.to_string());
     let rest = match rest {
         [TokenTree::Ident(ptr), rest @ ..] if ptr == "ptr" => rest,
         rest => rest,
     };
-    match rest {
-        [TokenTree::Group(group), rest @ ..] if group.delimiter() == Delimiter::Bracket => {
-            let extent = Extent { start: word.span(), end: group.span() };
-            Ok((memory::memory(width, flatten(group.stream()), extent)?, rest))
+    let segment = matches!(rest, [TokenTree::Ident(word), colon, ..] if is_segment(word, colon));
+    let bracket = matches!(rest, [TokenTree::Group(group), ..] if group.delimiter() == Delimiter::Bracket);
+    if segment || bracket {
+        return memory_operand(width, word.span(), rest);
+    }
+    Err(Error::new(
+        Extent { start: word.span(), end: rest.first().map_or(word.span(), TokenTree::span) },
+        format!("`{word}` says the width of a memory operand, and none follows"),
+    )
+    .help(format!("write `{word} [..]`; the width of a hole is its type: `{{value: i8}}`")))
+}
+
+/// `[..]` or `fs:[..]`, of which the segment or the bracket is there. The operand begins at `start`.
+fn memory_operand(
+    width: Option<Width>,
+    start: Span,
+    tokens: &[TokenTree],
+) -> Result<(Arg, &[TokenTree]), Error> {
+    let (segment, tokens) = match tokens {
+        [TokenTree::Ident(word), colon, rest @ ..] if is_segment(word, colon) => {
+            (names::segment(&word.to_string()), rest)
         }
-        _ => Err(Error::new(
-            Extent { start: word.span(), end: rest.first().map_or(word.span(), TokenTree::span) },
-            format!("`{word}` says the width of a memory operand, and none follows"),
-        )
-        .help(format!("write `{word} [..]`; the width of a hole is its type: `{{value: i8}}`"))),
+        tokens => (None, tokens),
+    };
+    match tokens {
+        [TokenTree::Group(group), rest @ ..] if group.delimiter() == Delimiter::Bracket => {
+            let extent = Extent { start, end: group.span() };
+            let mut arg = memory::memory(width, flatten(group.stream()), extent)?;
+            if let Operand::Mem(mem) = &mut arg.operand {
+                mem.segment = segment;
+            }
+            Ok((arg, rest))
+        }
+        _ => {
+            let end = tokens.first().map_or(start, TokenTree::span);
+            Err(Error::new(Extent { start, end }, "an address is missing behind this segment")
+                .help("write `fs:[..]`"))
+        }
     }
 }
 
@@ -209,7 +244,8 @@ fn left_over(arg: &Arg, first: &TokenTree, rest: &[TokenTree]) -> Error {
             Error::new(extent, "expected `,` or `;` before this")
         }
         TokenTree::Punct(p) if p.as_char() == ':' && arg.label.is_none() => {
-            Error::new(extent, "segment prefixes and far addresses are not supported in this version")
+            Error::new(extent, "far addresses are not supported")
+                .help("the segments fs and gs stand in front of an address: `fs:[rax]`")
         }
         TokenTree::Punct(p) if p.as_char() == ':' => {
             Error::new(extent, "a label begins a statement").help("write `;` before the label")

@@ -1,9 +1,10 @@
 //! Statements: labels, mnemonics and what stands between the commas.
 
 use super::error::{Error, Errors, Extent};
+use super::hole;
 use super::names;
 use super::operand;
-use super::stmt::{Arg, Insn, Label, Name, Slot, Stmt};
+use super::stmt::{Arg, Hole, Insn, Label, Name, Slot, Stmt};
 use crate::x64::operand::{Distance, Imm, Operand};
 use crate::x64::select;
 use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
@@ -93,8 +94,11 @@ pub(super) fn name(word: &Ident) -> Name {
 }
 
 fn insn(word: &Ident, rest: &[TokenTree], all: &[TokenTree], errors: &mut Errors) -> Option<Insn> {
-    let mnemonic = name(word);
-    if let Some(error) = refused_mnemonic(&mnemonic, rest) {
+    let (mnemonic, rest) = errors.keep(with_prefix(word, rest))?;
+    let (mnemonic, condition, rest) = errors.keep(with_condition(mnemonic, rest))?;
+    if condition.is_none()
+        && let Some(error) = refused_mnemonic(&mnemonic)
+    {
         errors.add(error);
         return None;
     }
@@ -118,7 +122,56 @@ fn insn(word: &Ident, rest: &[TokenTree], all: &[TokenTree], errors: &mut Errors
     for arg in &mut args {
         aim(&mnemonic.text, arg);
     }
-    whole.then(|| Insn { mnemonic, args, extent: Extent::of(all, word.span()) })
+    whole.then(|| Insn { mnemonic, condition, args, extent: Extent::of(all, word.span()) })
+}
+
+/// The mnemonic and what follows it. A prefix is a part of the mnemonic: its forms are in the table.
+fn with_prefix<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Name, &'a [TokenTree]), Error> {
+    let mut mnemonic = name(word);
+    if !names::is_prefix(&mnemonic.text) {
+        return Ok((mnemonic, rest));
+    }
+    let at = Extent::one(mnemonic.span);
+    if !names::is_prefix_of_the_table(&mnemonic.text) {
+        let message = format!("the prefix `{}` is not supported", mnemonic.text);
+        return Err(Error::new(at, message).help("the prefixes are lock, rep, repe and repne"));
+    }
+    match rest {
+        [TokenTree::Ident(behind), rest @ ..] => {
+            mnemonic.text += &format!(" {behind}");
+            Ok((mnemonic, rest))
+        }
+        _ => Err(Error::new(at, format!("an instruction is missing behind the prefix `{}`", mnemonic.text))
+            .help("write it in front of one: `lock add [rdi], eax`, `rep movsb`")),
+    }
+}
+
+/// The condition behind `j`, `set` and `cmov`, if it is a hole. The mnemonic is then that of condition 0.
+fn with_condition(
+    mut mnemonic: Name,
+    rest: &[TokenTree],
+) -> Result<(Name, Option<Hole>, &[TokenTree]), Error> {
+    match rest {
+        [TokenTree::Group(group), rest @ ..]
+            if group.delimiter() == Delimiter::Brace
+                && matches!(mnemonic.text.as_str(), "j" | "set" | "cmov") =>
+        {
+            let hole = hole::hole(group)?;
+            let at = Extent::one(hole.span);
+            if hole.constant {
+                let message = "a condition cannot be a `const` hole";
+                return Err(Error::new(at, message)
+                    .help(format!("name it: `{}z`, `{}l`, ..", mnemonic.text, mnemonic.text)));
+            }
+            if let Some(ty) = hole.ty {
+                let message = format!("this hole is a condition, not `{ty}`");
+                return Err(Error::new(at, message).help(format!("write `{{{}}}`, a `Cond`", hole.content)));
+            }
+            mnemonic.text.push('o');
+            Ok((mnemonic, Some(hole), rest))
+        }
+        _ => Ok((mnemonic, None, rest)),
+    }
 }
 
 fn gap(comma: &TokenTree, place: &str) -> Error {
@@ -142,19 +195,13 @@ pub(super) fn takes_target(mnemonic: &str) -> bool {
     select::select(mnemonic, &[Operand::Target(Distance::Near)]).is_ok()
 }
 
-fn refused_mnemonic(mnemonic: &Name, rest: &[TokenTree]) -> Option<Error> {
+fn refused_mnemonic(mnemonic: &Name) -> Option<Error> {
     let at = Extent::one(mnemonic.span);
     let text = mnemonic.text.as_str();
-    let brace = matches!(rest.first(), Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::Brace);
-    if brace && matches!(text, "j" | "set" | "cmov") {
-        let at = Extent { start: mnemonic.span, end: rest[0].span() };
-        return Some(
-            Error::new(at, "condition holes are not supported in this version")
-                .help(format!("name the condition: `{text}z`, `{text}l`, ..")),
-        );
-    }
-    if names::is_prefix(text) {
-        return Some(Error::new(at, format!("the prefix `{text}` is not supported in this version")));
+    if matches!(text, "set" | "cmov" | "j") {
+        return Some(Error::new(at, format!("`{text}` wants a condition")).help(format!(
+            "write `{text}z`, `{text}l`, .., or `{text}{{c}}` for one chosen when the code is emitted"
+        )));
     }
     if names::register(text).is_some() || names::vector(text).is_some() {
         return Some(

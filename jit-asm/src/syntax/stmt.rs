@@ -33,8 +33,11 @@ pub struct Label {
 /// A mnemonic and its operands.
 #[derive(Clone, Debug)]
 pub struct Insn {
-    /// The first word.
+    /// The first word, with its prefix if it has one: `lock add`. Where the condition is a hole, the mnemonic
+    /// of condition 0: `jo`.
     pub mnemonic: Name,
+    /// The condition, if it is a hole.
+    pub condition: Option<Hole>,
     /// What stands between the commas.
     pub args: Vec<Arg>,
     /// The whole instruction.
@@ -53,6 +56,17 @@ pub struct Arg {
     pub label: Option<Name>,
     /// Its tokens.
     pub extent: Extent,
+}
+
+impl Insn {
+    /// The mnemonic as it is written: `lock add`, `j{c}`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.condition {
+            Some(hole) => format!("{}{hole}", self.mnemonic.text.trim_end_matches('o')),
+            None => self.mnemonic.text.clone(),
+        }
+    }
 }
 
 impl Arg {

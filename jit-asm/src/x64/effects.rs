@@ -37,6 +37,9 @@ pub struct InsnSummary {
     pub target: Option<usize>,
 }
 
+/// The flags that some condition reads: all but the auxiliary carry.
+pub const ANY_CONDITION: Flags = Flags::O.union(Flags::S).union(Flags::Z).union(Flags::P).union(Flags::C);
+
 /// What one instruction does.
 #[must_use]
 pub fn of(form: &Form, operands: &[Operand]) -> Effects {
