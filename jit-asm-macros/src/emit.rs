@@ -142,7 +142,7 @@ pub(crate) fn values(library: &TokenStream, holes: &[PlacedHole]) -> TokenStream
     quote!(#(#lets)*)
 }
 
-/// Copy the piece into `sink`, fill its holes with the variables of [`values`], and tell the sink about it.
+/// Copy the piece into `sink` and fill its holes with the variables of [`values`].
 /// `piece` is a `&'static [u8; N]`, `template` a `&'static Template`.
 pub(crate) fn put(
     library: &TokenStream,
@@ -177,9 +177,8 @@ pub(crate) fn put(
     let bind = if stores.is_empty() { quote!() } else { quote!(let #out: &mut [u8; #len] =) };
     quote! {
         #links
-        #bind #library::Sink::put_piece::<#len>(#sink, #piece);
+        #bind #library::Sink::put_template::<#len>(#sink, #piece, #template);
         #stores
-        #library::Sink::note_template(#sink, #template);
     }
 }
 

@@ -130,12 +130,11 @@ fn an_emission() {
                             let hole2:[::core::primitive::u8; 4]= $crate::jit_asm::LinkSink::link_rel32(sink, $crate::jit_asm::Field {
                                 ahead:9u32, tail:0u32
                             }, hole2);
-                            let out:&mut[u8; 13]= $crate::jit_asm::Sink::put_piece::<13> (sink, piece);
+                            let out:&mut[u8; 13]= $crate::jit_asm::Sink::put_template::<13> (sink, piece, template);
                             out[2]^= ($crate::jit_asm::Gpr::number(hole0)&7)<<3u8;
                             out[0]^= ($crate::jit_asm::Gpr::number(hole0)>> 3)<<2u8;
                             out[3..7].copy_from_slice(&::core::primitive::i32::to_le_bytes(hole1));
                             out[9..13].copy_from_slice(&hole2);
-                            $crate::jit_asm::Sink::note_template(sink, template);
                         }
                     }
                 }
@@ -155,10 +154,9 @@ fn a_named_template() {
                 let hole1:[::core::primitive::u8; 4]= ::jit_asm::LinkSink::link_rel32(sink, ::jit_asm::Field {
                     ahead:6u32, tail:0u32
                 }, hole1);
-                let out:&mut[u8; 10]= ::jit_asm::Sink::put_piece::<10> (sink, exit::PIECE);
+                let out:&mut[u8; 10]= ::jit_asm::Sink::put_template::<10> (sink, exit::PIECE, &exit::TEMPLATE);
                 out[1..5].copy_from_slice(&::core::primitive::i32::to_le_bytes(hole0));
                 out[6..10].copy_from_slice(&hole1);
-                ::jit_asm::Sink::note_template(sink, &exit::TEMPLATE);
             }#[doc= "The description of [`exit()`](exit())."]#[allow(non_camel_case_types, dead_code)] pub(crate) enum exit{}#[allow(dead_code)] impl exit {
                 const PIECE:&'static[u8; 10usize]= &*b"\xB8\0\0\0\0\xE9\0\0\0\0";
                 #[doc= r" Bytes, holes, text and effects."] pub const TEMPLATE:::jit_asm::Template= ::jit_asm::Template {

@@ -46,9 +46,10 @@ impl Sink for Notes {
     fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N] {
         self.code.put_piece(bytes)
     }
-    fn note_template(&mut self, template: &'static Template) {
-        assert!(self.code.ends_with(template.bytes) || !template.holes.is_empty());
+    fn put_template<const N: usize>(&mut self, bytes: &[u8; N], template: &'static Template) -> &mut [u8; N] {
+        assert_eq!(bytes[..], template.bytes[..]);
         self.templates.push(template);
+        self.put_piece(bytes)
     }
 }
 

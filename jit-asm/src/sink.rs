@@ -15,11 +15,11 @@ pub trait Sink {
     /// Append `bytes` and return the place where they stand, for the holes to be filled.
     fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N];
 
-    /// Told after a template is complete. A sink that makes listings keeps it with its place, which is
-    /// `template.bytes.len()` bytes before the end.
+    /// [`Sink::put_piece`] for the bytes of `template`, which comes along for sinks that make listings.
     #[inline(always)]
-    fn note_template(&mut self, template: &'static Template) {
+    fn put_template<const N: usize>(&mut self, bytes: &[u8; N], template: &'static Template) -> &mut [u8; N] {
         let _ = template;
+        self.put_piece(bytes)
     }
 
     /// Itself: lets a macro borrow an expression that is a sink or a `&mut` to one.

@@ -1,24 +1,18 @@
 //! The writable state: emission, labels, sections.
 
 use super::error::StitchError;
-use super::label::{CodePtr, Function, Label, LabelState, Position, Section};
+use super::label::{CodePtr, Function, Label, Position, Section};
 use super::listing::{Mark, Note};
 use super::section::Buffer;
 use jit_asm::{Field, LinkSink, Sink, Template};
 
-/// A field whose distance waits for the final places of both ends.
+/// A field that is aimed at a label when the code is sealed, because a chain has no room for its tail.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Crossing {
+pub(super) struct Waiting {
     pub(super) field: Position,
-    /// Bytes of the instruction behind the field.
+    /// Bytes of the instruction behind the field: the field belongs to a rip-relative operand before an immediate.
     pub(super) tail: u32,
-    pub(super) to: CrossTo,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum CrossTo {
-    At(Position),
-    Label(Label),
+    pub(super) to: Label,
 }
 
 /// A field that reaches out of the code.
@@ -46,14 +40,21 @@ pub struct Assembler {
     /// emission never asks which.
     active: Buffer,
     resting: Buffer,
-    /// Where `active` begins.
-    origin: Position,
+    section: Section,
     keeps_notes: bool,
-    labels: Vec<LabelState>,
-    pub(super) crossings: Vec<Crossing>,
+    pub(super) waiting: Vec<Waiting>,
     pub(super) relocations: Vec<Relocation>,
     pub(super) notes: Vec<(Position, Note)>,
     error: Option<StitchError>,
+    /// A label was not what it should be. Kept apart from `error`, so that emission need not call anybody to
+    /// note it.
+    slip: Option<Slip>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Slip {
+    Unknown(Label),
+    BoundTwice(Label),
 }
 
 impl Assembler {
@@ -66,7 +67,12 @@ impl Assembler {
     /// An empty assembler that keeps a [`super::Listing`] of what is emitted where.
     #[must_use]
     pub fn with_listing() -> Assembler {
-        Assembler { keeps_notes: true, ..Assembler::default() }
+        Assembler {
+            keeps_notes: true,
+            active: Buffer::exact(),
+            resting: Buffer::exact(),
+            ..Assembler::default()
+        }
     }
 
     /// Forget everything emitted, every label and every error; keep the memory.
@@ -74,26 +80,22 @@ impl Assembler {
         self.switch_to(Section::Hot);
         self.active.clear();
         self.resting.clear();
-        self.labels.clear();
-        self.crossings.clear();
+        self.waiting.clear();
         self.relocations.clear();
         self.notes.clear();
-        self.error = None;
+        (self.error, self.slip) = (None, None);
     }
 
     /// A new label, not yet bound.
     #[inline]
     pub fn label(&mut self) -> Label {
-        let label = Label(self.labels.len() as u32);
-        self.labels.push(LabelState::UNUSED);
-        label
+        Label(self.active.add_labels::<1>())
     }
 
     /// `N` new labels.
     #[inline]
     pub fn labels<const N: usize>(&mut self) -> [Label; N] {
-        let first = self.labels.len() as u32;
-        self.labels.extend_from_slice(&[LabelState::UNUSED; N]);
+        let first = self.active.add_labels::<N>();
         std::array::from_fn(|n| Label(first + n as u32))
     }
 
@@ -107,34 +109,41 @@ impl Assembler {
     /// Bind `label` here, and aim every jump that waits for it.
     #[inline]
     pub fn bind(&mut self, label: Label) {
-        let (here, start) = (self.here(), self.origin);
-        let Some(state) = self.labels.get_mut(label.0 as usize) else {
-            return self.fail(StitchError::UnknownLabel { label });
-        };
-        let mut chain = std::mem::replace(state, LabelState::bound(here));
-        while let Some(waiting) = chain.head() {
-            let word = match self.active.field(waiting.offset_from(start)) {
-                Some(field) => std::mem::replace(field, waiting.distance(here).to_le_bytes()),
-                None => self.cross_back(waiting, here),
-            };
-            chain = LabelState(u32::from_le_bytes(word));
+        self.bind_run(label.0, 1);
+    }
+
+    /// Bind all of `labels` here: one label after the other, but cheaper when they were made together.
+    #[inline(always)]
+    pub fn bind_all<const N: usize>(&mut self, labels: [Label; N]) {
+        let Some(&Label(first)) = labels.first() else { return };
+        if labels.iter().zip(first..).all(|(label, number)| label.0 == number) {
+            self.bind_run(first, N);
+        } else {
+            labels.into_iter().for_each(|label| self.bind(label));
         }
-        if chain.is_bound() {
-            self.fail(StitchError::BoundTwice { label });
+    }
+
+    #[inline(always)]
+    fn bind_run(&mut self, first: u32, count: usize) {
+        if let Err(number) = self.active.bind(first, count) {
+            let label = Label(number);
+            let known = self.knows(label);
+            self.slip(if known { Slip::BoundTwice(label) } else { Slip::Unknown(label) });
         }
     }
 
     /// Whether `label` is bound.
     #[must_use]
     pub fn is_bound(&self, label: Label) -> bool {
-        self.labels.get(label.0 as usize).is_some_and(|state| state.is_bound())
+        [&self.active, &self.resting].iter().any(|buffer| buffer.bound_at(label.0).is_some())
     }
 
     /// Write to the other section from here on.
     pub fn switch_to(&mut self, section: Section) {
-        if section != self.section() {
+        if section != self.section {
+            self.resting.learn_labels(self.active.labels());
             std::mem::swap(&mut self.active, &mut self.resting);
-            self.origin = Position::start(section);
+            self.section = section;
         }
     }
 
@@ -150,7 +159,7 @@ impl Assembler {
     /// The section being written.
     #[must_use]
     pub fn section(&self) -> Section {
-        self.origin.section()
+        self.section
     }
 
     /// Bytes emitted so far to the section being written.
@@ -164,8 +173,10 @@ impl Assembler {
         if !self.active.has_room(template.bytes.len()) {
             self.make_room(template.bytes.len());
         }
+        if self.keeps_notes {
+            self.keep_note(template);
+        }
         self.active.extend(template.bytes);
-        self.note_template(template);
     }
 
     /// Rewrite four bytes at `at`, an offset in the section being written: a field whose value was not
@@ -187,12 +198,26 @@ impl Assembler {
 
     /// The first thing that went wrong, which sealing reports; nothing is left of it.
     pub(super) fn take_error(&mut self) -> Option<StitchError> {
-        self.error.take()
+        let slip = self.slip.take().map(|slip| match slip {
+            Slip::Unknown(label) => StitchError::UnknownLabel { label },
+            Slip::BoundTwice(label) => StitchError::BoundTwice { label },
+        });
+        self.error.take().or(slip)
     }
 
     pub(super) fn hot_and_cold(&mut self) -> (&mut Buffer, &mut Buffer) {
         self.switch_to(Section::Hot);
         (&mut self.active, &mut self.resting)
+    }
+
+    /// The same to look at, of an assembler that writes to the hot section.
+    pub(super) fn sections(&self) -> (&Buffer, &Buffer) {
+        (&self.active, &self.resting)
+    }
+
+    /// Whether `label` is one of this assembler's.
+    pub(super) fn knows(&self, label: Label) -> bool {
+        (label.0 as usize) < self.active.labels()
     }
 
     /// The bytes of the section being written: of sealed code, all of them.
@@ -204,46 +229,15 @@ impl Assembler {
         self.keeps_notes
     }
 
-    pub(super) fn label_states(&self) -> &[LabelState] {
-        &self.labels
-    }
-
-    pub(super) fn position_of(&self, label: Label) -> Option<Position> {
-        self.labels.get(label.0 as usize)?.position()
-    }
-
     #[inline(always)]
     fn here(&self) -> Position {
-        self.position(self.active.len())
+        self.position(0)
     }
 
-    /// A place in the section being written.
+    /// A place in the section being written, `ahead` of the cursor.
     #[inline(always)]
-    fn position(&self, offset: u32) -> Position {
-        self.origin.plus(offset)
-    }
-
-    /// A field in the other section waits for a label that is bound `here`. Its distance is written when
-    /// the code is sealed; until then it held the word that is returned.
-    #[cold]
-    #[inline(never)]
-    fn cross_back(&mut self, field: Position, here: Position) -> [u8; 4] {
-        self.crossings.push(Crossing { field, tail: 0, to: CrossTo::At(here) });
-        let field = self.resting.field(field.offset()).expect("a field lies inside its section");
-        std::mem::take(field)
-    }
-
-    /// Link a field to a label when a chain of fields is not the way to do it.
-    #[inline(never)]
-    fn link_apart(&mut self, field: Position, tail: u32, label: Label) -> u32 {
-        match self.labels.get(label.0 as usize).map(|state| state.position()) {
-            None => self.fail(StitchError::UnknownLabel { label }),
-            Some(Some(to)) if tail == 0 && field.beside(to) => return field.distance(to),
-            Some(Some(to)) => self.crossings.push(Crossing { field, tail, to: CrossTo::At(to) }),
-            // A chain has no room for the tail: that of a rip-relative operand before an immediate.
-            Some(None) => self.crossings.push(Crossing { field, tail, to: CrossTo::Label(label) }),
-        }
-        0
+    fn position(&self, ahead: u32) -> Position {
+        Position::new(self.section, self.active.len() + ahead)
     }
 
     /// Make room in the section being written. When it would pass its limit, start over with an empty
@@ -251,14 +245,18 @@ impl Assembler {
     #[cold]
     #[inline(never)]
     fn make_room(&mut self, more: usize) {
-        if self.active.grow(more).is_err() {
-            self.fail(StitchError::TooLong);
-            self.active.clear();
-            self.resting.clear();
-            self.labels.fill(LabelState::UNUSED);
-            self.crossings.clear();
-            self.relocations.clear();
-            self.notes.clear();
+        if self.active.grow(more).is_ok() {
+            return;
+        }
+        self.fail(StitchError::TooLong);
+        for buffer in [&mut self.active, &mut self.resting] {
+            buffer.start_over();
+        }
+        self.waiting.clear();
+        self.relocations.clear();
+        self.notes.clear();
+        if !self.active.has_room(more) {
+            self.active.grow(more).expect("a template is shorter than a section may be");
         }
     }
 
@@ -271,9 +269,27 @@ impl Assembler {
 
     #[cold]
     #[inline(never)]
+    fn put_template_anew<const N: usize>(
+        &mut self,
+        bytes: &[u8; N],
+        template: &'static Template,
+    ) -> &mut [u8; N] {
+        self.make_room(N);
+        if self.keeps_notes {
+            self.keep_note(template);
+        }
+        self.active.put_piece(bytes)
+    }
+
     fn keep_note(&mut self, template: &'static Template) {
-        let at = self.position(self.active.len().saturating_sub(template.bytes.len() as u32));
-        self.notes.push((at, Note::Template(template)));
+        self.notes.push((self.here(), Note::Template(template)));
+    }
+
+    /// Keep the last slip. In line: a call would make the compiler forget where the cursor is.
+    #[inline(always)]
+    fn slip(&mut self, slip: Slip) {
+        std::hint::cold_path();
+        self.slip = Some(slip);
     }
 
     #[cold]
@@ -289,10 +305,13 @@ impl Sink for Assembler {
         if self.active.has_room(N) { self.active.put_piece(bytes) } else { self.put_piece_anew(bytes) }
     }
 
+    /// Whether a listing is kept is not asked here: a buffer whose assembler keeps one never has room.
     #[inline(always)]
-    fn note_template(&mut self, template: &'static Template) {
-        if self.keeps_notes {
-            self.keep_note(template);
+    fn put_template<const N: usize>(&mut self, bytes: &[u8; N], template: &'static Template) -> &mut [u8; N] {
+        if self.active.has_room(N) {
+            self.active.put_piece(bytes)
+        } else {
+            self.put_template_anew(bytes, template)
         }
     }
 }
@@ -300,21 +319,23 @@ impl Sink for Assembler {
 impl LinkSink<Label> for Assembler {
     #[inline(always)]
     fn link_rel32(&mut self, field: Field, label: Label) -> [u8; 4] {
-        let at = self.position(self.active.len() + field.ahead);
-        let word = match self.labels.get_mut(label.0 as usize) {
-            Some(state) if field.tail == 0 && !state.is_bound() => {
-                std::mem::replace(state, LabelState::waiting(at)).0
+        if field.tail != 0 {
+            self.waiting.push(Waiting { field: self.position(field.ahead), tail: field.tail, to: label });
+            return [0; 4];
+        }
+        match self.active.link(label.0, field.ahead) {
+            Some(word) => word.to_le_bytes(),
+            None => {
+                self.slip(Slip::Unknown(label));
+                [0; 4]
             }
-            _ => self.link_apart(at, field.tail, label),
-        };
-        word.to_le_bytes()
+        }
     }
 }
 
 impl LinkSink<Function> for Assembler {
     fn link_rel32(&mut self, field: Field, to: Function) -> [u8; 4] {
-        let at = self.position(self.active.len() + field.ahead);
-        self.relocations.push(Relocation { field: at, tail: field.tail, to });
+        self.relocations.push(Relocation { field: self.position(field.ahead), tail: field.tail, to });
         [0; 4]
     }
 }

@@ -4,12 +4,12 @@
 //! stand among the frequent ones, and where it will live is only known when its length is. All of this
 //! has to cost little more than copying the bytes.
 //!
-//! **Idea.** An [`Assembler`] is two buffers, hot and cold. A label is one word: its position once it is
-//! bound, and until then the head of a chain that runs *through the fields* that wait for it, so a
-//! forward jump allocates nothing. A distance inside a section is final at once; one that crosses from
-//! hot to cold is noted and corrected when the length of the hot section is known; a call out of the code
-//! is a relocation, applied when the address is known, through a veneer if the target is more than 2 GiB
-//! away.
+//! **Idea.** An [`Assembler`] is two buffers, hot and cold. Each keeps one word a label: its offset once it is
+//! bound there, and until then the head of a chain that runs *through the fields* that wait for it, so a
+//! forward jump allocates nothing. A distance inside a section is final when the later of its ends is emitted;
+//! the chains that cross from one section to the other are aimed when the code is sealed and the length of the
+//! hot section is known. A call out of the code is a relocation, applied when the address is known, through a
+//! veneer if the target is more than 2 GiB away.
 //!
 //! Code is a typestate, each state consumed by the next:
 //!
@@ -23,11 +23,13 @@
 //! - A [`CodePtr`] is an offset in the code of one assembler; only published code has addresses.
 //! - Offsets in the hot section do not change after they are handed out.
 //! - What goes wrong while emitting (a section beyond its limit, a label bound twice) is kept and
-//!   reported by [`Assembler::seal`]; emission goes on without writing anywhere it should not.
+//!   reported by [`Assembler::seal`]; emission goes on without writing anywhere it should not. A label is a
+//!   number and a chain is data: both are checked at every use.
 //! - Nothing unsealed can be published, and nothing sealed has an unbound label.
 //!
-//! **Cost.** A template costs one capacity check and one copy; a label with one jump to it some fifty
-//! instructions (`docs/performance.md` counts them). An assembler keeps its buffers for the next
+//! **Cost.** A template costs one capacity check and one copy; a label with one jump to it some thirty
+//! instructions (`docs/performance.md` counts them). None of this calls anybody: what is rare, such as more room
+//! or a listing, stands apart, and mistakes are noted in line. An assembler keeps its buffers for the next
 //! function ([`Sealed::publish_and_recycle`]).
 
 mod assembler;

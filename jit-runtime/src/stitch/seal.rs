@@ -1,10 +1,11 @@
 //! The sealed state: sections joined, distances final, ready to be placed.
 
-use super::assembler::{Assembler, CrossTo};
+use super::assembler::Assembler;
 use super::code::Code;
 use super::error::StitchError;
-use super::label::{CodePtr, Function, Label};
+use super::label::{CodePtr, Function, Label, LabelState};
 use super::listing::Listing;
+use super::section::Buffer;
 use crate::memory::CodeHeap;
 use crate::templates;
 use std::sync::Arc;
@@ -44,9 +45,9 @@ impl Assembler {
 
 impl Sealed {
     fn settle(mut assembler: Assembler) -> Result<Sealed, StitchError> {
-        check_labels(&mut assembler)?;
         let (hot, cold) = assembler.hot_and_cold();
         let cold_at = hot.len();
+        join_labels(hot, cold)?;
         hot.append(cold);
         let end = hot.len();
         let mut functions: Vec<Function> = assembler.relocations.iter().map(|r| r.to).collect();
@@ -60,7 +61,7 @@ impl Sealed {
         }
         assembler.hot_and_cold().0.pad_to(len);
         let mut sealed = Sealed { assembler, cold_at, len, veneers };
-        sealed.cross()?;
+        sealed.aim_waiting()?;
         Ok(sealed)
     }
 
@@ -85,7 +86,9 @@ impl Sealed {
     /// Where `label` was bound.
     #[must_use]
     pub fn offset_of(&self, label: Label) -> Option<CodePtr> {
-        Some(self.assembler.position_of(label)?.settle(self.cold_at))
+        let (hot, cold) = self.assembler.sections();
+        let in_cold = || Some(self.cold_at + cold.bound_at(label.0)?);
+        hot.bound_at(label.0).or_else(in_cold).map(CodePtr)
     }
 
     /// Where the cold section starts.
@@ -127,22 +130,21 @@ impl Sealed {
         Ok(Code { block, len: self.len, listing })
     }
 
-    /// Write the distances between the sections, final now that the hot one has its length.
-    fn cross(&mut self) -> Result<(), StitchError> {
-        let crossings = std::mem::take(&mut self.assembler.crossings);
-        for crossing in &crossings {
-            let field = crossing.field.settle(self.cold_at);
-            let to = match crossing.to {
-                CrossTo::At(position) => position,
-                CrossTo::Label(label) => self
-                    .assembler
-                    .position_of(label)
-                    .ok_or(StitchError::UnboundLabel { label, used_at: field })?,
+    /// Write the distances that no chain has written.
+    fn aim_waiting(&mut self) -> Result<(), StitchError> {
+        for i in 0..self.assembler.waiting.len() {
+            let waiting = self.assembler.waiting[i];
+            let field = waiting.field.settle(self.cold_at);
+            let CodePtr(to) = match self.offset_of(waiting.to) {
+                Some(to) => to,
+                None if self.assembler.knows(waiting.to) => {
+                    return Err(StitchError::UnboundLabel { label: waiting.to, used_at: field });
+                }
+                None => return Err(StitchError::UnknownLabel { label: waiting.to }),
             };
-            let distance = to.settle(self.cold_at).0.wrapping_sub(field.0 + 4 + crossing.tail);
+            let distance = to.wrapping_sub(field.0 + 4 + waiting.tail);
             self.assembler.hot_and_cold().0.set_word(field.0, distance);
         }
-        self.assembler.crossings = crossings;
         Ok(())
     }
 
@@ -176,15 +178,31 @@ impl Sealed {
     }
 }
 
-/// Every label that a jump waits for must have been bound.
-fn check_labels(assembler: &mut Assembler) -> Result<(), StitchError> {
-    let labels = assembler.label_states();
-    // All of them, without an early end: the compiler looks at many at once.
-    if labels.iter().fold(0, |waiting, state| waiting + u32::from(state.head().is_some())) == 0 {
+/// Aim the chains that wait in one section for labels of the other, and check that every label that a jump
+/// waits for is bound, and once.
+fn join_labels(hot: &mut Buffer, cold: &mut Buffer) -> Result<(), StitchError> {
+    let cold_at = hot.len();
+    // Without cold code all is done but for mistakes. All labels are looked at, without an early end: the
+    // compiler looks at many at once.
+    let waiting = |states: &[LabelState]| {
+        states.iter().fold(0, |waiting, state| waiting + u32::from(state.head().is_some()))
+    };
+    if cold.labels() == 0 && waiting(hot.label_states()) == 0 {
         return Ok(());
     }
-    let waiting = labels.iter().enumerate().find_map(|(number, state)| Some((number, state.head()?)));
-    waiting.map_or(Ok(()), |(number, field)| {
-        Err(StitchError::UnboundLabel { label: Label(number as u32), used_at: CodePtr(field.offset()) })
-    })
+    cold.learn_labels(hot.labels());
+    for number in 0..hot.labels() {
+        let label = Label(number as u32);
+        let (in_hot, in_cold) = (hot.label_states()[number], cold.label_states()[number]);
+        match (in_hot.offset(), in_cold.offset()) {
+            (Some(_), Some(_)) => return Err(StitchError::BoundTwice { label }),
+            (Some(to), None) => cold.aim(in_cold, to.wrapping_sub(cold_at)),
+            (None, Some(to)) => hot.aim(in_hot, cold_at + to),
+            (None, None) => match in_hot.head().or(in_cold.head()) {
+                Some(field) => return Err(StitchError::UnboundLabel { label, used_at: CodePtr(field) }),
+                None => {}
+            },
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
-//! One buffer of code under construction.
+//! One buffer of code under construction, and what is known of labels in it.
 
-use super::label::Position;
+use super::label::{LabelState, Position};
 
 /// What stands between pieces of code: `int3` (Intel SDM vol. 2), so that a stray jump traps.
 pub(super) const POISON: u8 = 0xCC;
@@ -15,9 +15,18 @@ pub(super) struct Buffer {
     bytes: Vec<u8>,
     /// Never beyond the bytes. In 32 bits, so that the compiler knows that adding to it does not wrap.
     at: u32,
+    /// Whether every piece is to find no room, so that it takes the slow way, where listings are kept.
+    exact: bool,
+    /// Of each label, by number: where it is bound in this section, or which fields of it wait.
+    labels: Vec<LabelState>,
 }
 
 impl Buffer {
+    /// A buffer that never has room to spare.
+    pub(super) fn exact() -> Buffer {
+        Buffer { exact: true, ..Buffer::default() }
+    }
+
     #[inline(always)]
     pub(super) fn len(&self) -> u32 {
         self.at
@@ -43,7 +52,8 @@ impl Buffer {
         if more > limit - at {
             return Err(TooLong);
         }
-        let len = (self.bytes.len() * 2).max(at + more).max(4096).min(limit);
+        let len =
+            if self.exact { at + more } else { (self.bytes.len() * 2).max(at + more).max(4096).min(limit) };
         self.bytes.resize(len, POISON);
         Ok(())
     }
@@ -77,8 +87,78 @@ impl Buffer {
 
     /// Forget the contents and keep the memory, or what of it a section may have.
     pub(super) fn clear(&mut self) {
-        self.bytes.truncate(Position::LIMIT as usize);
+        self.bytes.truncate(if self.exact { 0 } else { Position::LIMIT as usize });
         self.at = 0;
+        self.labels.clear();
+    }
+
+    /// How many labels this section knows of.
+    #[inline(always)]
+    pub(super) fn labels(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// `N` more labels; the number of the first.
+    #[inline(always)]
+    pub(super) fn add_labels<const N: usize>(&mut self) -> u32 {
+        let first = self.labels.len() as u32;
+        self.labels.extend_from_slice(&[LabelState::UNUSED; N]);
+        first
+    }
+
+    /// Know of as many labels as the other section, from which the client comes.
+    pub(super) fn learn_labels(&mut self, count: usize) {
+        self.labels.resize(count, LabelState::UNUSED);
+    }
+
+    /// Forget the contents and what is known of labels, but not that the labels are.
+    pub(super) fn start_over(&mut self) {
+        let labels = self.labels.len();
+        self.clear();
+        self.learn_labels(labels);
+    }
+
+    pub(super) fn label_states(&self) -> &[LabelState] {
+        &self.labels
+    }
+
+    /// Where label `number` is bound, if it is and in this section.
+    pub(super) fn bound_at(&self, number: u32) -> Option<u32> {
+        self.labels.get(number as usize)?.offset()
+    }
+
+    /// What a field that is `ahead` bytes in front of the cursor is to hold so that it reaches label `number`:
+    /// the distance, or the chain of fields that wait for the label, which it joins. `None`: no such label.
+    #[inline(always)]
+    pub(super) fn link(&mut self, number: u32, ahead: u32) -> Option<u32> {
+        let at = self.at + ahead;
+        let state = self.labels.get_mut(number as usize)?;
+        Some(match state.offset() {
+            Some(to) => to.wrapping_sub(at + 4),
+            None => std::mem::replace(state, LabelState::waiting(at)).0,
+        })
+    }
+
+    /// Bind `count` labels from number `first` on here, and aim the fields that wait for them. The number of the
+    /// first that is no label or was bound before comes back.
+    #[inline(always)]
+    pub(super) fn bind(&mut self, first: u32, count: usize) -> Result<(), u32> {
+        let (here, first) = (self.at, first as usize);
+        let Some(states) = self.labels.get_mut(first..first + count) else {
+            return Err(self.labels.len().max(first) as u32);
+        };
+        for (number, state) in states.iter_mut().enumerate() {
+            let chain = std::mem::replace(state, LabelState::bound(here));
+            if aim(&mut self.bytes, chain, here) != LabelState::UNUSED {
+                return Err((first + number) as u32);
+            }
+        }
+        Ok(())
+    }
+
+    /// Aim the fields of a chain that this section keeps at `to`, an offset that may lie outside of it.
+    pub(super) fn aim(&mut self, chain: LabelState, to: u32) {
+        aim(&mut self.bytes, chain, to);
     }
 
     /// Go on at `offset`, which is not before the end, over poison.
@@ -103,4 +183,37 @@ impl Buffer {
     pub(super) fn set_word(&mut self, offset: u32, word: u32) {
         *self.field(offset).expect("a field lies inside its section") = word.to_le_bytes();
     }
+}
+
+/// Aim the fields of a chain at `to` and return its end. Most chains have one field; the others are left to a
+/// function of their own, so that this one stays small enough to stand wherever labels are bound.
+#[inline(always)]
+fn aim(code: &mut [u8], chain: LabelState, to: u32) -> LabelState {
+    let Some(field) = chain.head() else { return chain };
+    match aim_one(code, field, to) {
+        Some((_, LabelState::UNUSED)) => LabelState::UNUSED,
+        Some((rest, chain)) => aim_rest(rest, chain, to),
+        None => chain,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn aim_rest(mut code: &mut [u8], mut chain: LabelState, to: u32) -> LabelState {
+    while let Some(field) = chain.head() {
+        let Some((rest, next)) = aim_one(code, field, to) else { break };
+        (code, chain) = (rest, next);
+    }
+    chain
+}
+
+/// Aim one field; the code in front of it, and the chain that it held. Every chain goes from back to front, since
+/// code is only appended; that a field is found only in front of the one before it keeps all writes inside the
+/// code, and the walk finite, whatever the fields hold.
+#[inline(always)]
+fn aim_one(code: &mut [u8], field: u32, to: u32) -> Option<(&mut [u8], LabelState)> {
+    let (rest, word) = code.get_mut(..field as usize + 4)?.split_last_chunk_mut::<4>()?;
+    let next = LabelState(u32::from_le_bytes(*word));
+    *word = to.wrapping_sub(field + 4).to_le_bytes();
+    Some((rest, next))
 }

@@ -64,13 +64,31 @@ fn random_code(u: &mut Unstructured<'_>) -> Result<()> {
             }
         }
     }
-    for &label in &labels {
-        if !asm.is_bound(label) {
-            model.bound.push((label, asm.section(), asm.offset().0));
-            asm.bind(label);
-        }
-    }
+    bind_the_rest(u, &mut asm, &mut model, &labels)?;
     check(asm, &model);
+    Ok(())
+}
+
+/// Bind what is not bound, one by one or three at once.
+fn bind_the_rest(
+    u: &mut Unstructured<'_>,
+    asm: &mut Assembler,
+    model: &mut Model,
+    labels: &[Label],
+) -> Result<()> {
+    let rest: Vec<Label> = labels.iter().copied().filter(|&label| !asm.is_bound(label)).collect();
+    let (threes, single) = rest.as_chunks::<3>();
+    for three in threes {
+        let at = (asm.section(), asm.offset().0);
+        model.bound.extend(three.map(|label| (label, at.0, at.1)));
+        asm.bind_all(*three);
+        asm.put_piece(&[0x90]);
+        asm.switch_to(if u.arbitrary()? { Section::Hot } else { Section::Cold });
+    }
+    for &label in single {
+        model.bound.push((label, asm.section(), asm.offset().0));
+        asm.bind(label);
+    }
     Ok(())
 }
 
@@ -180,15 +198,92 @@ fn what_is_wrong_is_told_when_the_code_is_sealed() {
     let error = asm.seal().expect_err("bound twice").to_string();
     assert_eq!(error, "label 0 is bound twice; make a new label for the second place");
 
-    let foreign = Label(7);
     let mut asm = Assembler::new();
-    jump(&mut asm, foreign, 0);
-    assert!(matches!(asm.seal(), Err(StitchError::UnknownLabel { label }) if label == foreign));
+    let label = asm.bound_label();
+    asm.cold(|asm| asm.bind(label));
+    assert!(matches!(asm.seal(), Err(StitchError::BoundTwice { label: l }) if l == label), "in two sections");
+
+    for section in [Section::Hot, Section::Cold] {
+        let mut asm = Assembler::new();
+        asm.switch_to(section);
+        let [first, second, third] = asm.labels();
+        asm.bind(second);
+        asm.bind_all([first, second, third]);
+        assert!(matches!(asm.seal(), Err(StitchError::BoundTwice { label }) if label == second));
+    }
 
     let mut asm = Assembler::new();
     asm.put_piece(&[0x90; 3]);
     asm.patch_i32(CodePtr(0), 1);
     assert!(matches!(asm.seal(), Err(StitchError::PatchOutside { at: CodePtr(0), len: 4 })));
+}
+
+/// Whatever is done with it, a label of another assembler is an error and nothing else.
+#[test]
+fn a_foreign_label_is_told_and_writes_nowhere() {
+    let foreign = Label(7);
+    let uses: [fn(&mut Assembler, Label); 5] = [
+        |asm, label| jump(asm, label, 0),
+        |asm, label| jump(asm, label, 4),
+        |asm, label| asm.bind(label),
+        |asm, label| asm.bind_all([label, Label(label.0 + 1)]),
+        |asm, label| asm.bind_all([Label(0), label]),
+    ];
+    for (which, section) in (0..uses.len()).flat_map(|n| [(n, Section::Hot), (n, Section::Cold)]) {
+        let mut asm = Assembler::new();
+        let own = asm.label();
+        asm.switch_to(section);
+        jump(&mut asm, own, 0);
+        uses[which](&mut asm, foreign);
+        if !asm.is_bound(own) {
+            asm.bind(own);
+        }
+        let error = asm.seal().expect_err("a foreign label");
+        assert!(matches!(error, StitchError::UnknownLabel { label } if label == foreign), "{which}: {error}");
+    }
+}
+
+/// A field that waits holds a word of the assembler. A patch of it breaks the chain; whatever stands there then,
+/// binding ends and writes inside the section only.
+#[test]
+fn a_broken_chain_is_followed_nowhere() {
+    arbtest::arbtest(|u| {
+        let mut asm = Assembler::new();
+        let label = asm.label();
+        for _ in 0..5 {
+            jump(&mut asm, label, 0);
+        }
+        for _ in 0..u.int_in_range(1..=3)? {
+            let any = u.arbitrary()?;
+            let word = *u.choose(&[0, 1, 6, 11, 21, 22, 24, 25, 4096, i32::MAX - 1, i32::MAX, -1, any])?;
+            asm.patch_i32(CodePtr(u.int_in_range(0..=21)?), word);
+        }
+        asm.bind(label);
+        assert_eq!(asm.offset(), CodePtr(25));
+        let _ = asm.seal();
+        Ok(())
+    })
+    .budget_ms(200);
+}
+
+#[test]
+fn labels_are_known_in_both_sections_whichever_made_them() {
+    let mut asm = Assembler::new();
+    let [out, back] = asm.labels();
+    jump(&mut asm, out, 0);
+    asm.bind(back);
+    let late = asm.cold(|asm| {
+        asm.bind(out);
+        jump(asm, back, 0);
+        let late = asm.label();
+        jump(asm, late, 0);
+        late
+    });
+    asm.put_piece(&[0x90; 3]);
+    asm.bind(late);
+    let sealed = asm.seal().expect("bound");
+    let bytes = sealed.bytes();
+    assert_eq!([0, 8, 13].map(|at| goes_to(bytes, at, 0)), [8, 5, 8]);
 }
 
 #[test]
@@ -204,6 +299,14 @@ fn a_section_beyond_its_limit_is_an_error_and_emission_goes_on() {
     jump(&mut asm, before, 0);
     asm.cold(|asm| jump(asm, before, 0));
     assert!(matches!(asm.seal(), Err(StitchError::TooLong)));
+
+    const NOPS: Template = x64! { nop; nop; nop; nop; nop; nop; nop; nop };
+    let mut asm = Assembler::with_listing();
+    for _ in 0..Position::LIMIT / 8 + 2 {
+        asm.emit(const { &NOPS });
+    }
+    x64!(asm => nop);
+    assert!(matches!(asm.seal(), Err(StitchError::TooLong)), "with a listing");
 }
 
 #[test]
