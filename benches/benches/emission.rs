@@ -15,12 +15,15 @@ const PIECES: &str = "memcpy, template by template";
 const STITCHED: &str = "Assembler";
 const INTO_VEC: &str = "Vec<u8>";
 const DYNASM: &str = "dynasm-rs";
+const DYNAMIC: &str = "dynasm-rs, dynamic labels";
+const LOCAL: &str = "dynasm-rs, local labels";
 
 fn main() {
     let unit = seal(|asm| stitched::unit(asm, &UNIT));
     let units = CODE / unit.len();
     println!("{INSTRUCTIONS} instructions, {} bytes, repeated {units} times, {ROUNDS} rounds", unit.len());
     check();
+    block(&unit, units);
     labelled(&unit, units);
     straight(units);
     whole(units);
@@ -43,6 +46,11 @@ fn finish(emit: impl FnOnce(&mut dynasm::Assembler)) -> Vec<u8> {
 fn check() {
     let ours = seal(|asm| (0..2).for_each(|_| stitched::unit(asm, &UNIT)));
     assert_eq!(ours, finish(|ops| (0..2).for_each(|_| dynasm::unit(ops, &UNIT))), "units with labels");
+    let ours = seal(|asm| (0..2).for_each(|_| stitched::block_unit(asm, 5, -1000)));
+    let twice =
+        |unit: fn(&mut dynasm::Assembler, i64, i32)| finish(|ops| (0..2).for_each(|_| unit(ops, 5, -1000)));
+    assert_eq!(ours, twice(dynasm::dynamic_block_unit), "units of one template with labels");
+    assert_eq!(ours, twice(dynasm::local_block_unit), "units of one template with labels");
     let ours = seal(|asm| stitched::straight_unit(asm, &UNIT));
     assert_eq!(ours, finish(|ops| dynasm::straight_unit(ops, &UNIT)), "units without jumps");
     let ours = seal(|asm| stitched::whole_unit(asm, 5, -1000));
@@ -108,8 +116,39 @@ fn dynasm_rs<'a>(
     })
 }
 
+fn block(unit: &[u8], units: usize) {
+    let emit = |asm: &mut Assembler, ops: &[Op]| {
+        let (value, base) = operands(ops);
+        stitched::block_unit(asm, value, base);
+    };
+    let contest = contest(
+        ROUNDS,
+        vec![
+            memcpy(unit, units),
+            stitched(units, emit),
+            dynasm_rs(DYNAMIC, units, |ops, program| {
+                let (value, base) = operands(program);
+                dynasm::dynamic_block_unit(ops, value, base);
+            }),
+            dynasm_rs(LOCAL, units, |ops, program| {
+                let (value, base) = operands(program);
+                dynasm::local_block_unit(ops, value, base);
+            }),
+        ],
+    );
+    let per = (units * INSTRUCTIONS) as f64;
+    contest.print(
+        "One template with 24 holes, 6 of them jumps to labels made for it",
+        "ns / instruction",
+        per,
+    );
+    aim_at_most("one template with labels, x memcpy", contest.ratio(STITCHED, MEMCPY).median, 2.2);
+    let times = |name| contest.ratio(name, STITCHED).median;
+    aim_at_least("times faster than dynasm-rs with dynamic labels", times(DYNAMIC), 4.0);
+    aim_at_least("times faster than dynasm-rs with local labels", times(LOCAL), 10.0);
+}
+
 fn labelled(unit: &[u8], units: usize) {
-    const DYNAMIC: &str = "dynasm-rs, dynamic labels";
     let contest = contest(
         ROUNDS,
         vec![
@@ -147,7 +186,6 @@ fn straight(units: usize) {
 }
 
 fn whole(units: usize) {
-    const LOCAL: &str = "dynasm-rs, local labels";
     fn ours<S: Sink>(sink: &mut S, ops: &[Op]) {
         let (value, base) = operands(ops);
         stitched::whole_unit(sink, value, base);

@@ -198,10 +198,11 @@ fn join_labels(hot: &mut Buffer, cold: &mut Buffer) -> Result<(), StitchError> {
             (Some(_), Some(_)) => return Err(StitchError::BoundTwice { label }),
             (Some(to), None) => cold.aim(in_cold, to.wrapping_sub(cold_at)),
             (None, Some(to)) => hot.aim(in_hot, cold_at + to),
-            (None, None) => match in_hot.head().or(in_cold.head()) {
-                Some(field) => return Err(StitchError::UnboundLabel { label, used_at: CodePtr(field) }),
-                None => {}
-            },
+            (None, None) => {
+                if let Some(field) = in_hot.head().or(in_cold.head()) {
+                    return Err(StitchError::UnboundLabel { label, used_at: CodePtr(field) });
+                }
+            }
         }
     }
     Ok(())
