@@ -25,12 +25,24 @@ impl fmt::Display for Instruction {
     }
 }
 
-/// Every instruction of `code`, in order. Runs of unwritten bytes are one line.
+/// Every instruction of `code`, in order, then its constants. Runs of unwritten bytes are one line.
 #[must_use]
 pub fn disassemble(code: &Code) -> Vec<Instruction> {
     let bytes = &code.block().bytes()[..code.len()];
     let notes = code.listing().map_or(&[][..], |listing| listing.notes());
-    disassemble_bytes(bytes, code.address() as u64, notes)
+    let mut lines = disassemble_bytes(&bytes[..code.code_len()], code.address() as u64, notes);
+    lines.extend(constants(bytes, code.code_len()));
+    lines
+}
+
+/// What stands behind the instructions, in words of eight bytes; the last may have four.
+fn constants(bytes: &[u8], code_len: usize) -> impl Iterator<Item = Instruction> {
+    bytes[code_len..].chunks(8).enumerate().map(move |(n, word)| {
+        let digits: String = word.iter().rev().map(|byte| format!("{byte:02x}")).collect();
+        let directive = if word.len() == 8 { "dq" } else { "dd" };
+        let at = CodePtr((code_len + 8 * n) as u32);
+        Instruction { at, bytes: word.to_vec(), text: format!("{directive} 0x{digits}"), notes: vec![] }
+    })
 }
 
 /// Every instruction of bytes that stand, or will stand, at `address`. The notes are ordered by place.

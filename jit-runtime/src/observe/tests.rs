@@ -1,7 +1,8 @@
 //! A listing of code with two sections, a gap and a jump each way.
 
-use super::disassemble_bytes;
-use crate::stitch::Assembler;
+use super::{disassemble, disassemble_bytes};
+use crate::memory::CodeHeap;
+use crate::stitch::{Assembler, Constant};
 use crate::templates;
 use expect_test::expect;
 
@@ -36,4 +37,16 @@ fn every_byte_is_in_one_line_and_jumps_read_as_offsets() {
         0015  31 c0                            xor eax, eax
         0017  e9 f5 ff ff ff                   jmp 0x11"#]]
     .assert_eq(&text.join("\n"));
+}
+
+#[test]
+fn constants_read_as_data() {
+    let mut asm = Assembler::new();
+    crate::x64!(asm =>
+        mov rax, [{Constant::f64(2.5)}]; cmp dword [{Constant::u32(0xC3C3_C3C3)}], 1; ret
+    );
+    let heap = CodeHeap::probe().expect("this machine gives code memory");
+    let code = asm.seal().and_then(|sealed| sealed.publish(&heap)).expect("published");
+    let lines: Vec<String> = disassemble(&code).iter().map(|line| line.text.clone()).collect();
+    assert_eq!(lines[2..], ["ret", "int3", "dq 0x4004000000000000", "dd 0xc3c3c3c3"]);
 }

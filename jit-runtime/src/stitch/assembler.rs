@@ -1,5 +1,6 @@
 //! The writable state: emission, labels, sections.
 
+use super::constant::{Constant, ConstantUse};
 use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, Position, Section};
 use super::listing::{Mark, Note};
@@ -44,6 +45,7 @@ pub struct Assembler {
     keeps_notes: bool,
     pub(super) waiting: Vec<Waiting>,
     pub(super) relocations: Vec<Relocation>,
+    pub(super) constants: Vec<ConstantUse>,
     pub(super) notes: Vec<(Position, Note)>,
     error: Option<StitchError>,
     /// A label was not what it should be. Kept apart from `error`, so that emission need not call anybody to
@@ -82,6 +84,7 @@ impl Assembler {
         self.resting.clear();
         self.waiting.clear();
         self.relocations.clear();
+        self.constants.clear();
         self.notes.clear();
         (self.error, self.slip) = (None, None);
     }
@@ -254,6 +257,7 @@ impl Assembler {
         }
         self.waiting.clear();
         self.relocations.clear();
+        self.constants.clear();
         self.notes.clear();
         if !self.active.has_room(more) {
             self.active.grow(more).expect("a template is shorter than a section may be");
@@ -336,6 +340,13 @@ impl LinkSink<Label> for Assembler {
 impl LinkSink<Function> for Assembler {
     fn link_rel32(&mut self, field: Field, to: Function) -> [u8; 4] {
         self.relocations.push(Relocation { field: self.position(field.ahead), tail: field.tail, to });
+        [0; 4]
+    }
+}
+
+impl LinkSink<Constant> for Assembler {
+    fn link_rel32(&mut self, field: Field, constant: Constant) -> [u8; 4] {
+        self.constants.push(ConstantUse { field: self.position(field.ahead), tail: field.tail, constant });
         [0; 4]
     }
 }

@@ -9,6 +9,7 @@ use crate::memory::Block;
 pub struct Code {
     pub(super) block: Block,
     pub(super) len: u32,
+    pub(super) code_len: u32,
     pub(super) listing: Option<std::sync::Arc<Listing>>,
 }
 
@@ -33,10 +34,16 @@ impl Code {
         u32::try_from(offset).ok().filter(|&o| o <= self.len).map(CodePtr)
     }
 
-    /// Its length in bytes: both sections and the veneers.
+    /// Its length in bytes: both sections, the veneers and the constants.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len as usize
+    }
+
+    /// The length of what is instructions: what stands behind are constants.
+    #[must_use]
+    pub fn code_len(&self) -> usize {
+        self.code_len as usize
     }
 
     /// Whether it has no bytes.

@@ -25,7 +25,7 @@ pub enum StitchError {
         /// Which.
         label: Label,
     },
-    /// A section grew beyond 1 GiB, the reach of its labels.
+    /// A section grew beyond 1 GiB, the reach of its labels, or the code with its constants beyond 2 GiB.
     TooLong,
     /// A patch outside the code.
     PatchOutside {
@@ -52,9 +52,9 @@ impl fmt::Display for StitchError {
             StitchError::UnknownLabel { label } => {
                 write!(f, "label {} was made by another assembler, or before this one was cleared", label.0)
             }
-            StitchError::TooLong => {
-                f.write_str("a section of the code is longer than 1 GiB; compile it in parts")
-            }
+            StitchError::TooLong => f.write_str(
+                "a section of the code is longer than 1 GiB, or all of it than 2 GiB; compile it in parts",
+            ),
             StitchError::PatchOutside { at, len } => {
                 write!(f, "a patch of {len} bytes at {at} lies outside what has been emitted")
             }

@@ -42,6 +42,8 @@ impl Position {
     /// Sections end here, so that any distance in the code fits 32 signed bits and the two highest
     /// bits are free. Tests have short ones.
     pub(super) const LIMIT: u32 = if cfg!(test) { 1 << 20 } else { Self::COLD } - 1;
+    /// The code ends here, veneers and constants included: the reach of a distance.
+    pub(super) const WHOLE: u32 = 2 * Self::LIMIT + 1;
 
     /// The position `offset` bytes into `section`.
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! From templates to published code: a buffer, labels, fixups, veneers, hot and cold sections.
+//! From templates to published code: a buffer, labels, fixups, veneers, constants, hot and cold sections.
 //!
 //! **Problem.** Code is emitted front to back, but its jumps go both ways, its rare paths should not
 //! stand among the frequent ones, and where it will live is only known when its length is. All of this
@@ -9,7 +9,7 @@
 //! forward jump allocates nothing. A distance inside a section is final when the later of its ends is emitted;
 //! the chains that cross from one section to the other are aimed when the code is sealed and the length of the
 //! hot section is known. A call out of the code is a relocation, applied when the address is known, through a
-//! veneer if the target is more than 2 GiB away.
+//! veneer if the target is more than 2 GiB away. A [`Constant`] is placed behind all code.
 //!
 //! Code is a typestate, each state consumed by the next:
 //!
@@ -34,6 +34,7 @@
 
 mod assembler;
 mod code;
+mod constant;
 mod error;
 mod label;
 mod listing;
@@ -44,6 +45,7 @@ mod tests;
 
 pub use assembler::Assembler;
 pub use code::Code;
+pub use constant::Constant;
 pub use error::StitchError;
 pub use label::{CodePtr, Function, Label, Section};
 pub use listing::{Listing, Mark, Note};

@@ -2,8 +2,9 @@
 
 use super::assembler::Assembler;
 use super::code::Code;
+use super::constant::Pool;
 use super::error::StitchError;
-use super::label::{CodePtr, Function, Label, LabelState};
+use super::label::{CodePtr, Function, Label, LabelState, Position};
 use super::listing::Listing;
 use super::section::Buffer;
 use crate::memory::CodeHeap;
@@ -22,9 +23,11 @@ templates! {
 /// Finished code that has no address yet. Made by [`Assembler::seal`].
 #[derive(Debug)]
 pub struct Sealed {
-    /// Its hot buffer holds both sections, and room for the veneers.
+    /// Its hot buffer holds both sections, room for the veneers, and the constants.
     assembler: Assembler,
     cold_at: u32,
+    /// Where the constants start.
+    code_len: u32,
     len: u32,
     /// Where each function that is called has its veneer, should it be out of reach.
     veneers: Vec<(Function, u32)>,
@@ -55,20 +58,27 @@ impl Sealed {
         functions.dedup();
         let first = end.next_multiple_of(VENEER);
         let veneers: Vec<_> = functions.into_iter().zip((first..).step_by(VENEER as usize)).collect();
-        let len = veneers.last().map_or(end, |&(_, at)| at + VENEER);
-        if i32::try_from(len).is_err() {
-            return Err(StitchError::TooLong);
-        }
+        let end = veneers.last().map_or(end, |&(_, at)| at + VENEER);
+        let pool = Pool::behind(end as usize, &assembler.constants);
+        let len = u32::try_from(pool.end()).ok().filter(|&len| len <= Position::WHOLE);
+        let (len, code_len) = (len.ok_or(StitchError::TooLong)?, pool.start() as u32);
         assembler.hot_and_cold().0.pad_to(len);
-        let mut sealed = Sealed { assembler, cold_at, len, veneers };
+        let mut sealed = Sealed { assembler, cold_at, code_len, len, veneers };
         sealed.aim_waiting()?;
+        sealed.put_constants(&pool);
         Ok(sealed)
     }
 
-    /// Length in bytes: both sections and the room for the veneers.
+    /// Length in bytes: both sections, the room for the veneers, and the constants.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len as usize
+    }
+
+    /// The length of what is instructions: what stands behind are constants.
+    #[must_use]
+    pub fn code_len(&self) -> usize {
+        self.code_len as usize
     }
 
     /// Whether nothing was emitted.
@@ -127,7 +137,7 @@ impl Sealed {
             .assembler
             .keeps_notes()
             .then(|| Arc::new(Listing::settle(&self.assembler.notes, self.cold_at)));
-        Ok(Code { block, len: self.len, listing })
+        Ok(Code { block, len: self.len, code_len: self.code_len, listing })
     }
 
     /// Write the distances that no chain has written.
@@ -146,6 +156,17 @@ impl Sealed {
             self.assembler.hot_and_cold().0.set_word(field.0, distance);
         }
         Ok(())
+    }
+
+    /// Write the constants, and the distances to them.
+    fn put_constants(&mut self, pool: &Pool) {
+        for i in 0..self.assembler.constants.len() {
+            let using = self.assembler.constants[i];
+            let field = using.field.settle(self.cold_at).0;
+            let distance = (pool.place_of(using.constant) as u32).wrapping_sub(field + 4 + using.tail);
+            self.assembler.hot_and_cold().0.set_word(field, distance);
+        }
+        pool.write(self.assembler.hot_and_cold().0.bytes_mut());
     }
 
     /// Write the distances to functions for code that stands at `address`.

@@ -82,7 +82,11 @@ impl Compiler {
     fn publish(&mut self, mut maps: FrameMaps, heap: &CodeHeap) -> Result<Compiled, CompileError> {
         // A function that cannot be sealed takes its assembler with it: a fresh one is there for the next.
         let sealed = std::mem::replace(&mut self.emit.asm, assembler(self.listing)).seal()?;
-        debug_assert_eq!(frame::check(sealed.bytes()), [], "the unwinder relies on the frame convention");
+        debug_assert_eq!(
+            frame::check(&sealed.bytes()[..sealed.code_len()]),
+            [],
+            "the unwinder relies on the frame convention"
+        );
         for &(entry, behind) in &self.exits {
             let offset = sealed.offset_of(behind).expect("an exit's label is bound where it is made");
             maps.place(entry, offset.0);

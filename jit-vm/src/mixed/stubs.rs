@@ -69,7 +69,11 @@ impl Stubs {
 type Stub = Result<Sealed, StitchError>;
 
 fn publish(stub: Sealed, heap: &CodeHeap) -> Result<Code, StitchError> {
-    debug_assert_eq!(frame::check(stub.bytes()), [], "the unwinder relies on the frame convention");
+    debug_assert_eq!(
+        frame::check(&stub.bytes()[..stub.code_len()]),
+        [],
+        "the unwinder relies on the frame convention"
+    );
     stub.publish(heap)
 }
 
