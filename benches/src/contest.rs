@@ -93,6 +93,12 @@ impl Contest {
         Spread::of(self.of(name).iter().zip(self.of(reference)).map(|(a, b)| a / b).collect())
     }
 
+    /// What `name` takes longer than `reference`, round by round, divided by `per`.
+    #[must_use]
+    pub fn above(&self, name: &str, reference: &str, per: f64) -> Spread {
+        Spread::of(self.of(name).iter().zip(self.of(reference)).map(|(a, b)| (a - b) / per).collect())
+    }
+
     /// Print a table whose times are divided by `per`, with ratios to the first contestant.
     pub fn print(&self, title: &str, unit: &str, per: f64) {
         let reference = self.names[0];

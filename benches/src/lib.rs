@@ -16,6 +16,7 @@
 pub mod contest;
 pub mod cranelift;
 pub mod emission;
+pub mod macro_time;
 pub mod programs;
 
 pub use contest::{Contest, Contestant, Spread, contest};
