@@ -7,12 +7,15 @@ use jit_asm::x64::operand::Width;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 
-/// The bytes as an expression of type `[u8; N]`, constants patched.
+/// The bytes as an expression of type `&[u8; N]` for a constant, constants patched.
 pub(crate) fn bytes(library: &TokenStream, laid_out: &LaidOut) -> TokenStream {
     let plain = Literal::byte_string(&laid_out.bytes);
+    if laid_out.constants.is_empty() {
+        return quote!(#plain);
+    }
     let patched =
         laid_out.constants.iter().fold(quote!(*#plain), |bytes, constant| patch(library, &bytes, constant));
-    quote!(#patched)
+    quote!(&#patched)
 }
 
 /// `bytes` with one constant in its place. The call stands at the hole: what does not fit is shown there.
@@ -159,7 +162,7 @@ pub(crate) fn put(
     for placed in &laid_out.holes {
         let value = variable(&written, placed);
         match placed.value {
-            Value::Integer(integer) => stores.extend(store(placed, integer, &out, &value)),
+            Value::Integer(integer) => stores.extend(store(library, placed, integer, &out, &value)),
             Value::Register | Value::Index | Value::Vector => {
                 stores.extend(merge(library, placed, &out, &value))
             }
@@ -169,7 +172,7 @@ pub(crate) fn put(
             }
             Value::Target => {
                 links.extend(link(library, placed, sink, &value));
-                stores.extend(copy(placed, 4, &out, &quote!(#value)));
+                stores.extend(fill(library, placed, 4, &out, &quote!(#value)));
             }
         }
     }
@@ -192,17 +195,29 @@ pub(crate) fn field_bytes(kind: HoleKind) -> Option<usize> {
 }
 
 /// A value of its own bytes.
-fn store(placed: &PlacedHole, integer: Integer, out: &Ident, value: &Ident) -> TokenStream {
+fn store(
+    library: &TokenStream,
+    placed: &PlacedHole,
+    integer: Integer,
+    out: &Ident,
+    value: &Ident,
+) -> TokenStream {
     let name = Ident::new(&integer_name(integer), Span::call_site());
     let bytes = quote!(::core::primitive::#name::to_le_bytes(#value));
-    copy(placed, width_bytes(integer.width), out, &bytes)
+    fill(library, placed, width_bytes(integer.width), out, &bytes)
 }
 
 /// An array in the place of a hole.
-fn copy(placed: &PlacedHole, width: usize, out: &Ident, bytes: &TokenStream) -> TokenStream {
-    let start = usize::from(placed.at);
-    let (start, end) = (Literal::usize_unsuffixed(start), Literal::usize_unsuffixed(start + width));
-    quote!(#out[#start..#end].copy_from_slice(&#bytes);)
+fn fill(
+    library: &TokenStream,
+    placed: &PlacedHole,
+    width: usize,
+    out: &Ident,
+    bytes: &TokenStream,
+) -> TokenStream {
+    let fill = format_ident!("fill{width}");
+    let at = Literal::usize_unsuffixed(usize::from(placed.at));
+    quote!(#library::sink::#fill(#out, #at, #bytes);)
 }
 
 /// A register number: three bits here and the fourth in a prefix, or all four here. The piece has those of

@@ -262,7 +262,7 @@ fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
         #(#cfgs)*
         #[allow(dead_code)]
         impl #name {
-            const PIECE: &'static [u8; #len] = &#bytes;
+            const PIECE: &'static [u8; #len] = #bytes;
             /// Bytes, holes, text and effects.
             pub const TEMPLATE: #library::Template = #description;
         }

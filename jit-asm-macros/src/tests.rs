@@ -101,12 +101,10 @@ fn an_emission() {
                     use$crate::jit_asm::Sink as _;
                     match(self.asm).as_sink() {
                         sink=>  {
-                            let(piece, template):(&'static[u8; 13usize], &'static$crate::jit_asm::Template)= const {
-                                let piece:&'static[u8; 13usize]= const {
-                                    &*b"H\x03\x85\0\0\0\0\x0F\x80\0\0\0\0"
-                                };
-                                (piece, &$crate::jit_asm::Template {
-                                    name:"", bytes:piece, holes:&[$crate::jit_asm::Hole {
+                            let piece:&'static[u8; 13usize]= b"H\x03\x85\0\0\0\0\x0F\x80\0\0\0\0";
+                            let template:&'static$crate::jit_asm::Template= const {
+                                &$crate::jit_asm::Template {
+                                    name:"", bytes:b"H\x03\x85\0\0\0\0\x0F\x80\0\0\0\0", holes:&[$crate::jit_asm::Hole {
                                         at:0, kind:$crate::jit_asm::HoleKind::Reg($crate::jit_asm::RegField {
                                             low_at:2u16, low_shift:3u8, high:::core::option::Option::Some($crate::jit_asm::HighBit {
                                                 at:0u16, bit:2u8
@@ -125,7 +123,7 @@ fn an_emission() {
                                     }], effects:$crate::jit_asm::Effects {
                                         reads:$crate::jit_asm::RegSet::from_bits(32u64), writes:$crate::jit_asm::RegSet::from_bits(0u64), reads_flags:$crate::jit_asm::Flags(0u8), writes_flags:$crate::jit_asm::Flags(63u8), reads_memory:true, writes_memory:false, stack:$crate::jit_asm::StackMove::By(0i32), calls:false, jumps:true, traps:false, features:$crate::jit_asm::Features::from_bits(0u64),
                                     },
-                                })
+                                }
                             };
                             let hole2:[::core::primitive::u8; 4]= $crate::jit_asm::LinkSink::link_rel32(sink, $crate::jit_asm::Field {
                                 ahead:9u32, tail:0u32
@@ -133,8 +131,8 @@ fn an_emission() {
                             let out:&mut[u8; 13]= $crate::jit_asm::Sink::put_template::<13> (sink, piece, template);
                             out[2]^= ($crate::jit_asm::Gpr::number(hole0)&7)<<3u8;
                             out[0]^= ($crate::jit_asm::Gpr::number(hole0)>> 3)<<2u8;
-                            out[3..7].copy_from_slice(&::core::primitive::i32::to_le_bytes(hole1));
-                            out[9..13].copy_from_slice(&hole2);
+                            $crate::jit_asm::sink::fill4(out, 3, ::core::primitive::i32::to_le_bytes(hole1));
+                            $crate::jit_asm::sink::fill4(out, 9, hole2);
                         }
                     }
                 }
@@ -155,10 +153,10 @@ fn a_named_template() {
                     ahead:6u32, tail:0u32
                 }, hole1);
                 let out:&mut[u8; 10]= ::jit_asm::Sink::put_template::<10> (sink, exit::PIECE, &exit::TEMPLATE);
-                out[1..5].copy_from_slice(&::core::primitive::i32::to_le_bytes(hole0));
-                out[6..10].copy_from_slice(&hole1);
+                ::jit_asm::sink::fill4(out, 1, ::core::primitive::i32::to_le_bytes(hole0));
+                ::jit_asm::sink::fill4(out, 6, hole1);
             }#[doc= "The description of [`exit()`](exit())."]#[allow(non_camel_case_types, dead_code)] pub(crate) enum exit{}#[allow(dead_code)] impl exit {
-                const PIECE:&'static[u8; 10usize]= &*b"\xB8\0\0\0\0\xE9\0\0\0\0";
+                const PIECE:&'static[u8; 10usize]= b"\xB8\0\0\0\0\xE9\0\0\0\0";
                 #[doc= r" Bytes, holes, text and effects."] pub const TEMPLATE:::jit_asm::Template= ::jit_asm::Template {
                     name:"exit", bytes:exit::PIECE, holes:&[::jit_asm::Hole {
                         at:1, kind:::jit_asm::HoleKind::Imm(4u8), name:"code"

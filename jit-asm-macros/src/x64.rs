@@ -55,7 +55,7 @@ fn constant(library: &TokenStream, tokens: TokenStream) -> Result<TokenStream, V
     }
     let laid_out = errors.barrier(laid_out)?;
     let bytes = emit::bytes(library, &laid_out);
-    Ok(emit::template(library, "", &laid_out, &quote!(const { &#bytes })))
+    Ok(emit::template(library, "", &laid_out, &quote!(const { #bytes })))
 }
 
 /// `x64!(sink => ..)`: a statement. The user's expressions run first, the sink is borrowed after them.
@@ -82,13 +82,11 @@ fn emission(
         }
     };
     let values = emit::values(library, &laid_out.holes);
-    let bytes = emit::bytes(library, &laid_out);
     let piece = Ident::new("piece", Span::mixed_site());
     let template = Ident::new("template", Span::mixed_site());
     let into = Ident::new("sink", Span::mixed_site());
-    let description = emit::template(library, "", &laid_out, &quote!(#piece));
+    let constants = constants(library, &laid_out, &piece, &template);
     let put = emit::put(library, &laid_out, &into, &quote!(#piece), &quote!(#template));
-    let len = laid_out.bytes.len();
     let span = input::generated_at(report::extent(sink).start);
     let borrowed = quote_spanned!(span=> (#sink).as_sink());
     // `match` keeps temporaries of the sink's expression, such as a guard, to the end.
@@ -98,13 +96,32 @@ fn emission(
             use #library::Sink as _;
             match #borrowed {
                 #into => {
-                    let (#piece, #template): (&'static [u8; #len], &'static #library::Template) = const {
-                        let #piece: &'static [u8; #len] = const { &#bytes };
-                        (#piece, &#description)
-                    };
+                    #constants
                     #put
                 }
             }
         }
     }})
+}
+
+/// `let`s for the bytes, `piece`, and their description, `template`. Constant expressions of the user stand in it
+/// once, which takes a block for both; without any the bytes are a literal that can stand twice, which is quicker to
+/// compile.
+fn constants(library: &TokenStream, laid_out: &LaidOut, piece: &Ident, template: &Ident) -> TokenStream {
+    let bytes = emit::bytes(library, laid_out);
+    let len = laid_out.bytes.len();
+    if laid_out.constants.is_empty() {
+        let description = emit::template(library, "", laid_out, &bytes);
+        return quote! {
+            let #piece: &'static [u8; #len] = #bytes;
+            let #template: &'static #library::Template = const { &#description };
+        };
+    }
+    let description = emit::template(library, "", laid_out, &quote!(#piece));
+    quote! {
+        let (#piece, #template): (&'static [u8; #len], &'static #library::Template) = const {
+            let #piece: &'static [u8; #len] = const { #bytes };
+            (#piece, &#description)
+        };
+    }
 }

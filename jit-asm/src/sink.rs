@@ -56,3 +56,23 @@ impl Sink for Vec<u8> {
         self.last_chunk_mut().expect("N bytes were just appended")
     }
 }
+
+/// What a hole expands to: `bytes` in their place in a piece. `at` is a constant. The bytes are stored one by one,
+/// for LLVM to put together: a slice would take it, and rustc before it, twice as long to see through, and it would
+/// take the values from their registers earlier.
+macro_rules! fill {
+    ($($name:ident: [$($n:literal $byte:ident),+], $width:literal;)+) => {$(
+        #[doc(hidden)]
+        #[inline(always)]
+        pub fn $name<const N: usize>(piece: &mut [u8; N], at: usize, [$($byte),+]: [u8; $width]) {
+            $(piece[at + $n] = $byte;)+
+        }
+    )+};
+}
+
+fill! {
+    fill1: [0 a], 1;
+    fill2: [0 a, 1 b], 2;
+    fill4: [0 a, 1 b, 2 c, 3 d], 4;
+    fill8: [0 a, 1 b, 2 c, 3 d, 4 e, 5 f, 6 g, 7 h], 8;
+}

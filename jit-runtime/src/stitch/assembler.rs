@@ -264,25 +264,15 @@ impl Assembler {
         }
     }
 
+    /// Of one size for all pieces, so that it is compiled once.
     #[cold]
     #[inline(never)]
-    fn put_piece_anew<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N] {
-        self.make_room(N);
-        self.active.put_piece(bytes)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn put_template_anew<const N: usize>(
-        &mut self,
-        bytes: &[u8; N],
-        template: &'static Template,
-    ) -> &mut [u8; N] {
-        self.make_room(N);
-        if self.keeps_notes {
+    fn put_anew(&mut self, bytes: &[u8], template: Option<&'static Template>) -> &mut [u8] {
+        self.make_room(bytes.len());
+        if let Some(template) = template.filter(|_| self.keeps_notes) {
             self.keep_note(template);
         }
-        self.active.put_piece(bytes)
+        self.active.extend(bytes)
     }
 
     fn keep_note(&mut self, template: &'static Template) {
@@ -303,10 +293,17 @@ impl Assembler {
     }
 }
 
+/// Why a slice from [`Assembler::put_anew`] is an array.
+const WHOLE: &str = "all of the piece was put";
+
 impl Sink for Assembler {
     #[inline(always)]
     fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N] {
-        if self.active.has_room(N) { self.active.put_piece(bytes) } else { self.put_piece_anew(bytes) }
+        if self.active.has_room(N) {
+            self.active.put_piece(bytes)
+        } else {
+            self.put_anew(bytes, None).try_into().expect(WHOLE)
+        }
     }
 
     /// Whether a listing is kept is not asked here: a buffer whose assembler keeps one never has room.
@@ -315,7 +312,7 @@ impl Sink for Assembler {
         if self.active.has_room(N) {
             self.active.put_piece(bytes)
         } else {
-            self.put_template_anew(bytes, template)
+            self.put_anew(bytes, Some(template)).try_into().expect(WHOLE)
         }
     }
 }

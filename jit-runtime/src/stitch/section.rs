@@ -70,11 +70,13 @@ impl Buffer {
         place.try_into().expect("it is N bytes long")
     }
 
-    /// Append any number of bytes, for which there is room.
-    pub(super) fn extend(&mut self, bytes: &[u8]) {
+    /// Append any number of bytes, for which there is room, and return their place.
+    pub(super) fn extend(&mut self, bytes: &[u8]) -> &mut [u8] {
         let start = self.at as usize;
         self.at += bytes.len() as u32;
-        self.bytes[start..start + bytes.len()].copy_from_slice(bytes);
+        let place = &mut self.bytes[start..start + bytes.len()];
+        place.copy_from_slice(bytes);
+        place
     }
 
     /// Append a section, which has its own limit.
