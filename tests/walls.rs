@@ -33,9 +33,10 @@ const ASM: &[(&str, &[&str])] = &[
     ("constant", &[]),
     ("features", &[]),
     ("reg", &[]),
+    ("location", &["reg"]),
     ("template", &["features", "reg"]),
     ("sink", &["template"]),
-    ("x64", &["features", "reg", "template"]),
+    ("x64", &["features", "location", "reg", "template"]),
     ("syntax", &["reg", "template", "x64"]),
 ];
 

@@ -1,20 +1,21 @@
 //! A laid-out template as Rust.
 
 use crate::input::{generated_at, shown_at};
-use jit_asm::syntax::{Integer, LaidOut, PlacedConstant, PlacedHole, Value};
+use crate::parts;
+use jit_asm::syntax::{Component, Integer, Piece, PlacedConstant, PlacedHole, Value};
 use jit_asm::template::{Effects, HighBit, HoleKind, RegField, StackMove};
 use jit_asm::x64::operand::Width;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 
 /// The bytes as an expression of type `&[u8; N]` for a constant, constants patched.
-pub(crate) fn bytes(library: &TokenStream, laid_out: &LaidOut) -> TokenStream {
-    let plain = Literal::byte_string(&laid_out.bytes);
-    if laid_out.constants.is_empty() {
+pub(crate) fn bytes(library: &TokenStream, piece: &Piece) -> TokenStream {
+    let plain = Literal::byte_string(&piece.bytes);
+    if piece.constants.is_empty() {
         return quote!(#plain);
     }
     let patched =
-        laid_out.constants.iter().fold(quote!(*#plain), |bytes, constant| patch(library, &bytes, constant));
+        piece.constants.iter().fold(quote!(*#plain), |bytes, constant| patch(library, &bytes, constant));
     quote!(&#patched)
 }
 
@@ -31,19 +32,42 @@ fn patch(library: &TokenStream, bytes: &TokenStream, constant: &PlacedConstant) 
     quote!(#library::constant::patch(#bytes, #at, #field))
 }
 
-/// The description as a `Template` expression whose bytes are `bytes`, a `&'static [u8]`.
-pub(crate) fn template(
+/// `let`s for the bytes, `out`, and their description, `template`. Constant expressions of the user stand in it
+/// once, which takes a block for both; without any the bytes are a literal that can stand twice, which is quicker to
+/// compile.
+pub(crate) fn constants(
     library: &TokenStream,
     name: &str,
-    laid_out: &LaidOut,
-    bytes: &TokenStream,
+    piece: &Piece,
+    out: &Ident,
+    template: &Ident,
 ) -> TokenStream {
-    let holes = laid_out.holes.iter().map(|placed| hole(library, placed));
-    let lines = laid_out.lines.iter().map(|(at, text)| {
+    let bytes = bytes(library, piece);
+    let len = piece.bytes.len();
+    if piece.constants.is_empty() {
+        let description = self::template(library, name, piece, &bytes);
+        return quote! {
+            let #out: &'static [u8; #len] = #bytes;
+            let #template: &'static #library::Template = const { &#description };
+        };
+    }
+    let description = self::template(library, name, piece, &quote!(#out));
+    quote! {
+        let (#out, #template): (&'static [u8; #len], &'static #library::Template) = const {
+            let #out: &'static [u8; #len] = const { #bytes };
+            (#out, &#description)
+        };
+    }
+}
+
+/// The description as a `Template` expression whose bytes are `bytes`, a `&'static [u8]`.
+pub(crate) fn template(library: &TokenStream, name: &str, piece: &Piece, bytes: &TokenStream) -> TokenStream {
+    let holes = piece.holes.iter().map(|placed| hole(library, placed));
+    let lines = piece.lines.iter().map(|(at, text)| {
         let at = Literal::u16_unsuffixed(*at);
         quote!(#library::Line { at: #at, text: #text })
     });
-    let effects = effects(library, &laid_out.effects);
+    let effects = effects(library, &piece.effects);
     quote! {
         #library::Template {
             name: #name,
@@ -63,6 +87,8 @@ fn hole(library: &TokenStream, placed: &PlacedHole) -> TokenStream {
         HoleKind::Disp(width) => quote!(Disp(#width)),
         HoleKind::Rel32 { tail } => quote!(Rel32 { tail: #tail }),
         HoleKind::Cond => quote!(Cond),
+        HoleKind::Scale => quote!(Scale),
+        HoleKind::Location => quote!(Location),
         HoleKind::Reg(RegField { low_at, low_shift, high, vector, reads, writes }) => {
             let high = match high {
                 Some(HighBit { at, bit }) => quote!(Some(#library::HighBit { at: #at, bit: #bit })),
@@ -115,9 +141,9 @@ fn written(holes: &[PlacedHole]) -> Vec<&PlacedHole> {
     written
 }
 
-/// The variable that holds the value of a hole.
-fn variable(written: &[&PlacedHole], placed: &PlacedHole) -> Ident {
-    let number = written.partition_point(|other| other.order < placed.order);
+/// The variable that holds the value of one of `all` the holes of a template.
+pub(crate) fn variable(all: &[PlacedHole], placed: &PlacedHole) -> Ident {
+    let number = written(all).partition_point(|other| other.order < placed.order);
     format_ident!("hole{number}", span = Span::mixed_site())
 }
 
@@ -125,7 +151,7 @@ fn variable(written: &[&PlacedHole], placed: &PlacedHole) -> Ident {
 pub(crate) fn values(library: &TokenStream, holes: &[PlacedHole]) -> TokenStream {
     let written = written(holes);
     let lets = written.iter().map(|placed| {
-        let variable = variable(&written, placed);
+        let variable = variable(holes, placed);
         let content = &placed.hole.content;
         let span = generated_at(placed.hole.span);
         let shown = shown_at(library, span);
@@ -138,49 +164,52 @@ pub(crate) fn values(library: &TokenStream, holes: &[PlacedHole]) -> TokenStream
             Value::Index => quote_spanned!(span=> : #shown::IndexGpr),
             Value::Vector => quote_spanned!(span=> : #shown::Xmm),
             Value::Condition => quote_spanned!(span=> : #shown::Cond),
-            Value::Target => TokenStream::new(),
+            Value::Location(location) => {
+                let name = Ident::new(parts::location_type(location), span);
+                quote_spanned!(span=> : #shown::#name)
+            }
+            Value::Target | Value::Component(_) => TokenStream::new(),
         };
         quote!(let #variable #ty = #content;)
     });
     quote!(#(#lets)*)
 }
 
-/// Copy the piece into `sink` and fill its holes with the variables of [`values`].
-/// `piece` is a `&'static [u8; N]`, `template` a `&'static Template`.
+/// Copy a piece into `sink` and fill its holes with the variables of [`values`] for `all` the holes of the
+/// template. `bytes` is a `&'static [u8; N]`, `template` a `&'static Template`.
 pub(crate) fn put(
     library: &TokenStream,
-    laid_out: &LaidOut,
+    piece: &Piece,
+    all: &[PlacedHole],
     sink: &Ident,
-    piece: &TokenStream,
-    template: &TokenStream,
+    [bytes, template]: [&TokenStream; 2],
 ) -> TokenStream {
     let out = Ident::new("out", Span::mixed_site());
-    let len = laid_out.bytes.len();
     let mut stores = TokenStream::new();
     let mut links = TokenStream::new();
-    let written = written(&laid_out.holes);
-    for placed in &laid_out.holes {
-        let value = variable(&written, placed);
-        match placed.value {
-            Value::Integer(integer) => stores.extend(store(library, placed, integer, &out, &value)),
-            Value::Register | Value::Index | Value::Vector => {
-                stores.extend(merge(library, placed, &out, &value))
-            }
+    for placed in &piece.holes {
+        let value = variable(all, placed);
+        stores.extend(match placed.value {
+            Value::Integer(integer) => store(library, placed, integer, &out, &value),
+            Value::Register | Value::Index | Value::Vector => merge(library, placed, &out, &value),
             Value::Condition => {
                 let at = Literal::usize_unsuffixed(placed.at.into());
-                stores.extend(quote!(#out[#at] ^= #library::Cond::number(#value);));
+                quote!(#out[#at] ^= #library::Cond::number(#value);)
             }
+            Value::Component(component) => parts::store(library, placed, component, &out),
+            Value::Location(_) => unreachable!("a location is put in parts"),
             Value::Target => {
                 links.extend(link(library, placed, sink, &value));
-                stores.extend(fill(library, placed, 4, &out, &quote!(#value)));
+                fill(library, placed.at, 4, &out, &quote!(#value))
             }
-        }
+        });
     }
-    let len = Literal::usize_unsuffixed(len);
+    stores.extend(piece.crossings.iter().map(|crossing| parts::cross(library, crossing, &out)));
+    let len = Literal::usize_unsuffixed(piece.bytes.len());
     let bind = if stores.is_empty() { quote!() } else { quote!(let #out: &mut [u8; #len] =) };
     quote! {
         #links
-        #bind #library::Sink::put_template::<#len>(#sink, #piece, #template);
+        #bind #library::Sink::put_template::<#len>(#sink, #bytes, #template);
         #stores
     }
 }
@@ -190,7 +219,7 @@ pub(crate) fn field_bytes(kind: HoleKind) -> Option<usize> {
     match kind {
         HoleKind::Imm(bytes) | HoleKind::Disp(bytes) => Some(usize::from(bytes)),
         HoleKind::Rel32 { .. } => Some(4),
-        HoleKind::Reg(_) | HoleKind::Cond => None,
+        HoleKind::Reg(_) | HoleKind::Cond | HoleKind::Scale | HoleKind::Location => None,
     }
 }
 
@@ -204,31 +233,31 @@ fn store(
 ) -> TokenStream {
     let name = Ident::new(&integer_name(integer), Span::call_site());
     let bytes = quote!(::core::primitive::#name::to_le_bytes(#value));
-    fill(library, placed, width_bytes(integer.width), out, &bytes)
+    fill(library, placed.at, width_bytes(integer.width), out, &bytes)
 }
 
 /// An array in the place of a hole.
-fn fill(
+pub(crate) fn fill(
     library: &TokenStream,
-    placed: &PlacedHole,
+    at: u16,
     width: usize,
     out: &Ident,
     bytes: &TokenStream,
 ) -> TokenStream {
     let fill = format_ident!("fill{width}");
-    let at = Literal::usize_unsuffixed(usize::from(placed.at));
+    let at = Literal::usize_unsuffixed(usize::from(at));
     quote!(#library::sink::#fill(#out, #at, #bytes);)
 }
 
 /// A register number: three bits here and the fourth in a prefix, or all four here. The piece has those of
 /// register 0, which VEX has inverted in places: the others differ from them in the bits of their number.
-fn merge(library: &TokenStream, placed: &PlacedHole, out: &Ident, value: &Ident) -> TokenStream {
-    let HoleKind::Reg(RegField { low_at, low_shift, high, .. }) = placed.kind else {
+pub(crate) fn merge(library: &TokenStream, placed: &PlacedHole, out: &Ident, value: &Ident) -> TokenStream {
+    let HoleKind::Reg(RegField { low_at, low_shift, high, vector, .. }) = placed.kind else {
         return TokenStream::new();
     };
     let ty = match placed.value {
-        Value::Index => quote!(IndexGpr),
-        Value::Vector => quote!(Xmm),
+        Value::Index | Value::Component(Component::Index) => quote!(IndexGpr),
+        _ if vector => quote!(Xmm),
         _ => quote!(Gpr),
     };
     let low_at = Literal::usize_unsuffixed(low_at.into());

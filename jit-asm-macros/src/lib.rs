@@ -14,6 +14,7 @@
 
 mod emit;
 mod input;
+mod parts;
 mod report;
 mod templates;
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! description, so that `name(..)` and `name::TEMPLATE` both work wherever the entry stands, inside a
 //! function too.
 
-use crate::{emit, input, report, x64};
-use jit_asm::syntax::{Error, Errors, Extent, Hole, LaidOut, Value};
+use crate::{emit, input, parts, report, x64};
+use jit_asm::syntax::{Error, Errors, Extent, Hole, LaidOut, Piece, Value};
+use jit_asm::template::HoleKind;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use std::fmt::Write as _;
@@ -147,7 +148,7 @@ fn skip_entry(input: ParseStream) {
 /// Every hole names parameters, and every parameter is named.
 fn check_params(signature: &Signature, laid_out: &LaidOut, errors: &mut Errors) {
     let mut used = vec![false; signature.params.len()];
-    for placed in &laid_out.holes {
+    for placed in &laid_out.whole.holes {
         mark(&placed.hole.content, &signature.params, &mut used);
         let known = |word: &Ident| signature.params.iter().any(|param| param.name == *word);
         if let Some(word) = lone_word(&placed.hole.content)
@@ -156,7 +157,7 @@ fn check_params(signature: &Signature, laid_out: &LaidOut, errors: &mut Errors) 
             errors.add(no_parameter(signature, &placed.hole, &word, placed.value));
         }
     }
-    for placed in &laid_out.constants {
+    for placed in &laid_out.whole.constants {
         if let Some(word) = lone_word(&placed.hole.content)
             && signature.params.iter().any(|param| param.name == word)
         {
@@ -191,6 +192,8 @@ fn no_parameter(signature: &Signature, hole: &Hole, word: &Ident, value: Value) 
         Value::Index => "IndexGpr",
         Value::Vector => "Xmm",
         Value::Condition => "Cond",
+        Value::Location(location) => parts::location_type(location),
+        Value::Component(_) => unreachable!("components are not written"),
         Value::Target => "Label",
     };
     let known = match names.is_empty() {
@@ -229,10 +232,11 @@ fn lone_word(tokens: &TokenStream) -> Option<Ident> {
 fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
     let Entry { signature: Signature { attrs, vis, name, params }, laid_out } = entry;
     let text = name.to_string();
-    let bytes = emit::bytes(library, laid_out);
-    let len = laid_out.bytes.len();
-    let description = emit::template(library, &text, laid_out, &quote!(#name::PIECE));
-    let listing = listing(laid_out);
+    let whole = &laid_out.whole;
+    let bytes = emit::bytes(library, whole);
+    let len = whole.bytes.len();
+    let description = emit::template(library, &text, whole, &quote!(#name::PIECE));
+    let listing = listing(whole);
     let about = format!("The description of [`{text}()`]({text}()).");
     // What switches the function off switches off all of the entry.
     let cfgs: Vec<&Attribute> = attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect();
@@ -240,9 +244,15 @@ fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
         if attrs.iter().any(|attr| attr.path().is_ident("inline")) { quote!() } else { quote!(#[inline]) };
 
     let sink = Ident::new("sink", Span::mixed_site());
-    let bounds = bounds(library, laid_out, params);
-    let values = emit::values(library, &laid_out.holes);
-    let put = emit::put(library, laid_out, &sink, &quote!(#name::PIECE), &quote!(&#name::TEMPLATE));
+    let bounds = bounds(library, whole, params);
+    let values = emit::values(library, &whole.holes);
+    let put = match laid_out.parts.is_empty() {
+        true => {
+            let constants = [&quote!(#name::PIECE), &quote!(&#name::TEMPLATE)];
+            emit::put(library, whole, &whole.holes, &sink, constants)
+        }
+        false => parts::put(library, &text, laid_out, &sink),
+    };
     let params = params.iter().map(|Param { name, ty }| quote!(#name: #ty));
     quote! {
         #(#attrs)*
@@ -270,7 +280,7 @@ fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
 }
 
 /// What the sink must be: `LinkSink<T>` for the type of each parameter that is a target, or a plain `Sink`.
-fn bounds(library: &TokenStream, laid_out: &LaidOut, params: &[Param]) -> TokenStream {
+fn bounds(library: &TokenStream, laid_out: &Piece, params: &[Param]) -> TokenStream {
     let mut bounds: Vec<(String, TokenStream)> = vec![];
     for placed in laid_out.holes.iter().filter(|placed| placed.value == Value::Target) {
         let mut used = vec![false; params.len()];
@@ -290,13 +300,20 @@ fn bounds(library: &TokenStream, laid_out: &LaidOut, params: &[Param]) -> TokenS
 }
 
 /// The code with its bytes, for the documentation; bytes that are filled in are dots.
-fn listing(laid_out: &LaidOut) -> String {
+fn listing(laid_out: &Piece) -> String {
     let mut shown: Vec<String> = laid_out.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let fields =
         laid_out.holes.iter().filter_map(|placed| Some((placed.at, emit::field_bytes(placed.kind)?)));
     let constants = laid_out.constants.iter().map(|placed| (placed.at, emit::width_bytes(placed.width)));
     for (at, bytes) in fields.chain(constants) {
         shown[usize::from(at)..usize::from(at) + bytes].fill("..".into());
+    }
+    let lines = || laid_out.lines.iter().map(|(at, _)| usize::from(*at));
+    // Which instruction a location makes of its line is not known.
+    for location in laid_out.holes.iter().filter(|placed| placed.kind == HoleKind::Location) {
+        let at = usize::from(location.at);
+        let end = lines().find(|line| *line > at).unwrap_or(shown.len());
+        shown[at..end].fill("..".into());
     }
     let ends = laid_out.lines.iter().skip(1).map(|(at, _)| usize::from(*at)).chain([shown.len()]);
     let rows: Vec<(usize, String, &str)> = laid_out

@@ -1,6 +1,6 @@
 //! `x64! { .. }` and `x64!(sink => ..)`.
 
-use crate::{emit, input, report};
+use crate::{emit, input, parts, report};
 use jit_asm::syntax::{self, Error, Errors, Extent, LaidOut};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -24,8 +24,8 @@ pub(crate) fn lay_out(tokens: TokenStream) -> Result<LaidOut, Vec<Error>> {
     let stmts = syntax::parse(tokens)?;
     let laid_out = syntax::lay_out(&stmts)?;
     let mut errors = Errors::new();
-    let holes = laid_out.holes.iter().map(|placed| &placed.hole);
-    for hole in holes.chain(laid_out.constants.iter().map(|placed| &placed.hole)) {
+    let holes = laid_out.whole.holes.iter().map(|placed| &placed.hole);
+    for hole in holes.chain(laid_out.whole.constants.iter().map(|placed| &placed.hole)) {
         one_expression(&hole.content, Extent::one(hole.span), &mut errors);
     }
     errors.barrier(laid_out)
@@ -47,15 +47,15 @@ fn one_expression(tokens: &TokenStream, extent: Extent, errors: &mut Errors) {
 fn constant(library: &TokenStream, tokens: TokenStream) -> Result<TokenStream, Vec<Error>> {
     let laid_out = lay_out(tokens)?;
     let mut errors = Errors::new();
-    for placed in &laid_out.holes {
+    for placed in &laid_out.whole.holes {
         errors.add(
             Error::new(Extent::one(placed.hole.span), "a constant template has no holes but `{const ..}`")
                 .help("emit it with `x64!(sink => ..)`, or declare it in `templates! { .. }`"),
         );
     }
-    let laid_out = errors.barrier(laid_out)?;
-    let bytes = emit::bytes(library, &laid_out);
-    Ok(emit::template(library, "", &laid_out, &quote!(const { #bytes })))
+    let piece = errors.barrier(laid_out)?.whole;
+    let bytes = emit::bytes(library, &piece);
+    Ok(emit::template(library, "", &piece, &quote!(const { #bytes })))
 }
 
 /// `x64!(sink => ..)`: a statement. The user's expressions run first, the sink is borrowed after them.
@@ -81,12 +81,9 @@ fn emission(
             return Err(first);
         }
     };
-    let values = emit::values(library, &laid_out.holes);
-    let piece = Ident::new("piece", Span::mixed_site());
-    let template = Ident::new("template", Span::mixed_site());
+    let values = emit::values(library, &laid_out.whole.holes);
     let into = Ident::new("sink", Span::mixed_site());
-    let constants = constants(library, &laid_out, &piece, &template);
-    let put = emit::put(library, &laid_out, &into, &quote!(#piece), &quote!(#template));
+    let put = parts::put(library, "", &laid_out, &into);
     let span = input::generated_at(report::extent(sink).start);
     let borrowed = quote_spanned!(span=> (#sink).as_sink());
     // `match` keeps temporaries of the sink's expression, such as a guard, to the end.
@@ -96,32 +93,9 @@ fn emission(
             use #library::Sink as _;
             match #borrowed {
                 #into => {
-                    #constants
                     #put
                 }
             }
         }
     }})
-}
-
-/// `let`s for the bytes, `piece`, and their description, `template`. Constant expressions of the user stand in it
-/// once, which takes a block for both; without any the bytes are a literal that can stand twice, which is quicker to
-/// compile.
-fn constants(library: &TokenStream, laid_out: &LaidOut, piece: &Ident, template: &Ident) -> TokenStream {
-    let bytes = emit::bytes(library, laid_out);
-    let len = laid_out.bytes.len();
-    if laid_out.constants.is_empty() {
-        let description = emit::template(library, "", laid_out, &bytes);
-        return quote! {
-            let #piece: &'static [u8; #len] = #bytes;
-            let #template: &'static #library::Template = const { &#description };
-        };
-    }
-    let description = emit::template(library, "", laid_out, &quote!(#piece));
-    quote! {
-        let (#piece, #template): (&'static [u8; #len], &'static #library::Template) = const {
-            let #piece: &'static [u8; #len] = const { #bytes };
-            (#piece, &#description)
-        };
-    }
 }

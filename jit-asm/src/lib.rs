@@ -19,6 +19,7 @@
 pub mod cond;
 pub mod constant;
 pub mod features;
+pub mod location;
 pub mod reg;
 pub mod sink;
 pub mod template;
@@ -30,6 +31,7 @@ pub mod x64;
 
 pub use cond::Cond;
 pub use features::Features;
+pub use location::{Address, Rm, Rmi, Scale, Xm};
 pub use reg::{Gpr, IndexGpr, RegSet, Xmm};
 pub use sink::{Field, LinkSink, Sink};
 pub use template::{Effects, Flags, HighBit, Hole, HoleKind, Line, RegField, StackMove, Template};

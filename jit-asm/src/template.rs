@@ -13,7 +13,8 @@ use core::fmt;
 pub struct Template {
     /// The name it was given in `templates!`, or the empty string.
     pub name: &'static str,
-    /// The bytes, with zeros where a hole is filled at emission.
+    /// The bytes, with zeros where a hole is filled at emission. Where a location is chosen, those of the
+    /// longest instruction it may become.
     pub bytes: &'static [u8],
     /// The holes, in the order of their places.
     pub holes: &'static [Hole],
@@ -61,6 +62,11 @@ pub enum HoleKind {
     Reg(RegField),
     /// A condition, in the low four bits of the opcode byte at `at`.
     Cond,
+    /// What the index of an address is multiplied by, in the high two bits of the byte at `at`.
+    Scale,
+    /// A register, memory or a constant: the instruction at `at` is one of several, and the bytes here are
+    /// those of the longest.
+    Location,
 }
 
 /// Where the four bits of a register number go: three into ModRM, SIB or the opcode and one into a prefix,
@@ -134,6 +140,24 @@ impl Effects {
         traps: false,
         features: Features::NONE,
     };
+
+    /// What running one of two may do.
+    #[must_use]
+    pub fn either(self, other: Effects) -> Effects {
+        Effects {
+            reads: self.reads.union(other.reads),
+            writes: self.writes.union(other.writes),
+            reads_flags: self.reads_flags.union(other.reads_flags),
+            writes_flags: self.writes_flags.union(other.writes_flags),
+            reads_memory: self.reads_memory || other.reads_memory,
+            writes_memory: self.writes_memory || other.writes_memory,
+            stack: if self.stack == other.stack { self.stack } else { StackMove::Unknown },
+            calls: self.calls || other.calls,
+            jumps: self.jumps || other.jumps,
+            traps: self.traps || other.traps,
+            features: self.features.union(other.features),
+        }
+    }
 }
 
 /// How a template moves the stack pointer.

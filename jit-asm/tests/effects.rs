@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 fn check(text: &str, expected: Expect) {
     let stmts = parse(text.parse().expect("tokens")).expect("statements");
-    let e = lay_out(&stmts).expect("a template").effects;
+    let e = lay_out(&stmts).expect("a template").whole.effects;
     let stack = match e.stack {
         StackMove::By(n) => n.to_string(),
         StackMove::Unknown => "unknown".to_owned(),

@@ -35,6 +35,7 @@ pub mod stitch;
 pub mod tier;
 pub mod transition;
 
+pub use jit_asm::{Address, Rm, Rmi, Scale, Xm};
 pub use jit_asm::{Cond, Features, Gpr, IndexGpr, LinkSink, RegSet, Sink, Template, Xmm};
 
 #[doc(hidden)]

@@ -19,8 +19,6 @@ fn main() {
         mov rax, [rbp + {r}*8];
         mov rax, [{r: r32} + 8];
         mov {const 5: r64}, rax;
-        add {r: r64}, {r: rm64};
-        add {r: r64}, {r: rmi64};
         addsd {r: xmm}, xmm1;
         call {l: patchable};
         j{c} {l};

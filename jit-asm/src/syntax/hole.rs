@@ -1,7 +1,7 @@
 //! Braces: what a hole says about itself.
 
 use super::error::{Error, Extent};
-use super::stmt::{Hole, HoleType};
+use super::stmt::{Hole, HoleType, Location};
 use crate::x64::operand::{RegClass, VectorClass, Width};
 use proc_macro2::{Group, Spacing, Span, TokenStream, TokenTree};
 
@@ -23,6 +23,10 @@ pub(super) fn hole(group: &Group) -> Result<Hole, Error> {
         Some((colon, tokens)) => Some(hole_type(colon, tokens)?),
         None => None,
     };
+    if constant && matches!(ty, Some(HoleType::Location(_))) {
+        return Err(Error::new(whole, "a location cannot be a `const` hole")
+            .help("what is known when Rust compiles is written in the text"));
+    }
     if constant && matches!(ty, Some(HoleType::Register(_) | HoleType::Vector(_))) {
         return Err(Error::new(whole, "a register cannot be a `const` hole").help(
             "name the register in the text, or leave `const` away to choose it when the code is emitted",
@@ -56,7 +60,8 @@ fn split_type(tokens: &[TokenTree]) -> (&[TokenTree], Option<(Span, &[TokenTree]
     }
 }
 
-const TYPES: &str = "integers are i8 i16 i32 i64 u8 u16 u32 u64, registers r8 r16 r32 r64, xmm ymm";
+const TYPES: &str = "integers are i8 i16 i32 i64 u8 u16 u32 u64, registers r8 r16 r32 r64 xmm ymm, and \
+                     locations rm8 .. rm64, rmi32 rmi64, m8 .. m256, xm ym";
 
 fn hole_type(colon: Span, tokens: &[TokenTree]) -> Result<HoleType, Error> {
     let extent = Extent::of(tokens, colon);
@@ -79,8 +84,33 @@ fn hole_type(colon: Span, tokens: &[TokenTree]) -> Result<HoleType, Error> {
         "r64" => Ok(HoleType::Register(RegClass::R64)),
         "xmm" => Ok(HoleType::Vector(VectorClass::Xmm)),
         "ymm" => Ok(HoleType::Vector(VectorClass::Ymm)),
-        other => Err(no_type(extent, other)),
+        other => match location(other) {
+            Some(location) => Ok(HoleType::Location(location)),
+            None => Err(no_type(extent, other)),
+        },
     }
+}
+
+/// `rm64`, `rmi64`, `m64`, `xm`, ..
+fn location(word: &str) -> Option<Location> {
+    Some(match word {
+        "rm8" => Location::RegMem(RegClass::R8),
+        "rm16" => Location::RegMem(RegClass::R16),
+        "rm32" => Location::RegMem(RegClass::R32),
+        "rm64" => Location::RegMem(RegClass::R64),
+        "rmi32" => Location::RegMemImm(RegClass::R32),
+        "rmi64" => Location::RegMemImm(RegClass::R64),
+        "m" => Location::Mem(None),
+        "m8" => Location::Mem(Some(Width::B8)),
+        "m16" => Location::Mem(Some(Width::B16)),
+        "m32" => Location::Mem(Some(Width::B32)),
+        "m64" => Location::Mem(Some(Width::B64)),
+        "m128" => Location::Mem(Some(Width::B128)),
+        "m256" => Location::Mem(Some(Width::B256)),
+        "xm" => Location::VectorMem(VectorClass::Xmm),
+        "ym" => Location::VectorMem(VectorClass::Ymm),
+        _ => return None,
+    })
 }
 
 /// The answer to a type that holes do not have, or do not have yet.
@@ -89,10 +119,12 @@ fn no_type(extent: Extent, word: &str) -> Error {
         Error::new(extent, format!("{what} are not supported in this version")).help(instead.to_owned())
     };
     match word {
-        "rm8" | "rm16" | "rm32" | "rm64" | "rmi8" | "rmi16" | "rmi32" | "rmi64" => later(
-            "location holes (a register, a frame slot or a constant, chosen when the code is emitted)",
-            "emit one template for a register `{r: r64}` and another for a slot `[rbp + {d}]`",
-        ),
+        "rmi8" | "rmi16" => {
+            Error::new(extent, "a constant of a location has 32 bits, which this operand cannot hold")
+                .help(format!("write `rm{}`, and emit another template for a constant", &word[3..]))
+        }
+        "rm" | "rmi" => Error::new(extent, format!("`{word}` wants a width"))
+            .help(format!("write `{word}32` or `{word}64`")),
         "zmm" | "mm" | "k" => {
             later("holes for these registers", "holes take registers: r8 r16 r32 r64, xmm ymm")
         }

@@ -27,6 +27,9 @@ mod stmt;
 mod tests;
 
 pub use error::{Error, Errors, Extent};
-pub use layout::{Integer, LaidOut, PlacedConstant, PlacedHole, Value, lay_out};
+pub use layout::{
+    Choice, Component, Crossing, Integer, LaidOut, Part, Piece, PlacedConstant, PlacedHole, Value, Variant,
+    lay_out,
+};
 pub use parse::parse;
-pub use stmt::{Arg, Hole, HoleType, Insn, Label, Name, Slot, Stmt};
+pub use stmt::{Arg, Hole, HoleType, Insn, Label, Location, Name, Slot, Stmt};

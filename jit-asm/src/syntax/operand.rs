@@ -5,8 +5,8 @@ use super::hole;
 use super::memory;
 use super::names;
 use super::parse::{flatten, is_punct, name};
-use super::stmt::{Arg, Hole, HoleType, Slot};
-use crate::x64::operand::{Distance, Imm, Operand, Width};
+use super::stmt::{Arg, Hole, HoleType, Location, Slot};
+use crate::x64::operand::{Base, Disp, Distance, Imm, Mem, Operand, Width};
 use crate::x64::select;
 use proc_macro2::{Delimiter, Ident, Literal, Span, TokenTree};
 
@@ -120,10 +120,20 @@ fn hole_operand(hole: Hole, extent: Extent) -> Arg {
     let (operand, slot) = match hole.ty {
         Some(HoleType::Register(class)) => (Operand::RegHole(class), Slot::Register),
         Some(HoleType::Vector(class)) => (Operand::VectorHole(class), Slot::Register),
+        Some(HoleType::Location(location)) => (stand_in(location), Slot::Location),
         Some(HoleType::Integer { width, .. }) => (Operand::Imm(Imm::Hole(Some(width))), Slot::Immediate),
         None => (Operand::Imm(Imm::Hole(None)), Slot::Immediate),
     };
     Arg { operand, holes: vec![(slot, hole)], label: None, extent }
+}
+
+/// A location as if it were a register, or memory where it can be nothing else.
+fn stand_in(location: Location) -> Operand {
+    match location {
+        Location::RegMem(class) | Location::RegMemImm(class) => Operand::RegHole(class),
+        Location::VectorMem(class) => Operand::VectorHole(class),
+        Location::Mem(width) => Operand::Mem(Mem { width, disp: Disp::Hole32, ..Mem::at(Base::Hole) }),
+    }
 }
 
 /// Read an integer with its sign; also how many tokens it took.

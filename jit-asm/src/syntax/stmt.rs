@@ -47,7 +47,8 @@ pub struct Insn {
 /// One operand as written.
 #[derive(Clone, Debug)]
 pub struct Arg {
-    /// All that decides form and layout. A target is [`Near`](crate::x64::operand::Distance::Near) here;
+    /// All that decides form and layout; of a location, as if it were a register, or memory where it is memory
+    /// alone. A target is [`Near`](crate::x64::operand::Distance::Near) here;
     /// the layout makes it short where it can.
     pub operand: Operand,
     /// The holes in it and which part each fills: at most one a slot.
@@ -82,6 +83,8 @@ impl Arg {
 pub enum Slot {
     /// `add {r: r64}, 1`.
     Register,
+    /// `add rax, {src: rm64}`: all of the operand.
+    Location,
     /// `[{r: r64} + 8]`.
     Base,
     /// `[rax + {i: r64}*8]`.
@@ -123,6 +126,34 @@ pub enum HoleType {
     Register(RegClass),
     /// `xmm`, `ymm`.
     Vector(VectorClass),
+    /// `rm64`, `rmi64`, `m64`, `xm`: what the operand is is chosen when the code is emitted.
+    Location(Location),
+}
+
+/// What a location hole may become.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Location {
+    /// `rm8` .. `rm64`: a general register or memory.
+    RegMem(RegClass),
+    /// `rmi32`, `rmi64`: these or a constant.
+    RegMemImm(RegClass),
+    /// `m`, `m8` .. `m256`: memory.
+    Mem(Option<Width>),
+    /// `xm`, `ym`: a vector register or memory.
+    VectorMem(VectorClass),
+}
+
+impl core::fmt::Display for Location {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Location::RegMem(class) => write!(f, "rm{}", class.width().bits()),
+            Location::RegMemImm(class) => write!(f, "rmi{}", class.width().bits()),
+            Location::Mem(None) => f.write_str("m"),
+            Location::Mem(Some(width)) => write!(f, "m{}", width.bits()),
+            Location::VectorMem(VectorClass::Xmm) => f.write_str("xm"),
+            Location::VectorMem(VectorClass::Ymm) => f.write_str("ym"),
+        }
+    }
 }
 
 /// As it is written: `i32`, `r64`, `xmm`.
@@ -135,6 +166,7 @@ impl core::fmt::Display for HoleType {
             HoleType::Register(class) => write!(f, "r{}", class.width().bits()),
             HoleType::Vector(VectorClass::Xmm) => f.write_str("xmm"),
             HoleType::Vector(VectorClass::Ymm) => f.write_str("ymm"),
+            HoleType::Location(location) => write!(f, "{location}"),
         }
     }
 }

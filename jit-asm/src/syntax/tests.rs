@@ -1,7 +1,7 @@
 //! The syntax without a compiler: what is printed is read back, jumps are as short as they can be, and no
 //! tokens make it panic.
 
-use super::{Arg, Error, LaidOut, Slot, Stmt, lay_out, parse};
+use super::{Arg, Error, Piece, Slot, Stmt, lay_out, parse};
 use crate::reg::Gpr;
 use crate::template::StackMove;
 use crate::x64::listing::{self, Part};
@@ -14,8 +14,8 @@ use expect_test::{Expect, expect};
 use proc_macro2::TokenStream;
 use std::fmt::Write as _;
 
-fn assemble(text: &str) -> core::result::Result<LaidOut, Vec<Error>> {
-    lay_out(&parse(text.parse().expect("tokens"))?)
+fn assemble(text: &str) -> core::result::Result<Piece, Vec<Error>> {
+    lay_out(&parse(text.parse().expect("tokens"))?).map(|laid_out| laid_out.whole)
 }
 
 /// Bytes, text, holes and effects of a template, or its errors.

@@ -3,6 +3,7 @@
 //! An operand says everything that decides the form and the layout, and nothing else: of a hole its
 //! class or width is known, never its value. The syntax makes these; `select` and `encode` read them.
 
+pub use crate::location::Scale;
 use crate::reg::{Gpr, Xmm};
 use core::fmt;
 
@@ -234,16 +235,6 @@ pub enum Index {
     Vector(Vector),
     /// `{x: xmm}` where an index stands.
     VectorHole(VectorClass),
-}
-
-/// What an index is multiplied by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs)] // the variants are the factors
-pub enum Scale {
-    X1,
-    X2,
-    X4,
-    X8,
 }
 
 /// The constant part of an address.

@@ -1,0 +1,246 @@
+//! Instructions that have their forms; where an operand is a location, a form for each thing it may become.
+
+use super::labels::Labels;
+use super::{Component, Variant};
+use crate::syntax::error::{Error, Extent};
+use crate::syntax::stmt::{Arg, HoleType, Insn, Location, Slot};
+use crate::x64::encode::{Encoded, RegRole, encode};
+use crate::x64::form::Form;
+use crate::x64::listing::{self, Part};
+use crate::x64::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, RegClass, Scale, Width};
+use crate::x64::select::{self, Mismatch};
+
+/// An instruction that has its form.
+pub(super) struct Selected<'a> {
+    pub(super) insn: &'a Insn,
+    /// Of a location, the longest of the variants.
+    pub(super) chosen: Chosen,
+    /// The form that reaches any target.
+    pub(super) far: &'static Form,
+    /// Where an operand is a location: which, and the instruction for each thing it may become.
+    pub(super) variants: Option<(usize, Vec<(Variant, Chosen)>)>,
+    /// Offset in the template, as if every location were the longest.
+    pub(super) at: usize,
+    /// Which of the instructions it is.
+    pub(super) number: usize,
+    /// The instruction before which the label it names stands, by number.
+    pub(super) target: Option<usize>,
+}
+
+/// Operands, their form and its bytes.
+pub(super) struct Chosen {
+    pub(super) operands: Vec<Operand>,
+    pub(super) form: &'static Form,
+    pub(super) encoded: Encoded,
+}
+
+impl Chosen {
+    fn of(mnemonic: &str, operands: Vec<Operand>) -> Result<Chosen, Mismatch> {
+        let form = select::select(mnemonic, &operands)?;
+        let encoded = encode(form, &operands);
+        Ok(Chosen { operands, form, encoded })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.encoded.bytes().len()
+    }
+}
+
+pub(super) fn select_insn<'a>(insn: &'a Insn, number: usize, labels: &Labels) -> Result<Selected<'a>, Error> {
+    let mut target = None;
+    for arg in &insn.args {
+        if let Some(name) = &arg.label {
+            target = Some(labels.resolve(name)?);
+        }
+    }
+    if let Some(operand) = insn.args.iter().position(|arg| arg.hole(Slot::Location).is_some()) {
+        return select_variants(insn, number, operand);
+    }
+    let chosen = Chosen::of(&insn.mnemonic.text, written_operands(insn)).map_err(|m| no_form(insn, &m))?;
+    let mut selected = Selected { insn, far: chosen.form, chosen, variants: None, at: 0, number, target };
+    if target.is_some() {
+        selected.shorten();
+    }
+    Ok(selected)
+}
+
+/// The instruction for each thing that the location at `operand` may become.
+fn select_variants(insn: &Insn, number: usize, operand: usize) -> Result<Selected<'_>, Error> {
+    let maybe_memory =
+        |arg: &Arg| arg.hole(Slot::Location).is_some() || matches!(arg.operand, Operand::Mem(_));
+    if let Some(second) = insn.args.iter().filter(|arg| maybe_memory(arg)).nth(1) {
+        let message = "two operands of this instruction may be in memory, and the machine addresses one";
+        return Err(Error::new(second.extent, message).help("load one of them into a register first"));
+    }
+    let arg = &insn.args[operand];
+    let Some(HoleType::Location(location)) = arg.hole(Slot::Location).and_then(|hole| hole.ty) else {
+        unreachable!("a hole in this slot is a location");
+    };
+    let mut variants = vec![];
+    for (variant, instead) in candidates(location) {
+        let mut operands = written_operands(insn);
+        operands[operand] = instead;
+        match (variant, Chosen::of(&insn.mnemonic.text, operands)) {
+            (_, Ok(chosen)) => variants.push((variant, chosen)),
+            // A byte saves space where the instruction has one.
+            (Variant::Constant { short: true }, Err(_)) => {}
+            (Variant::Constant { .. }, Err(_)) => {
+                let message = "this instruction takes no constant of 32 bits here";
+                let wanted = location.to_string().replace("rmi", "rm");
+                return Err(Error::new(arg.extent, message)
+                    .help(format!("write `: {wanted}` behind the hole's name")));
+            }
+            (_, Err(mismatch)) => return Err(no_form(insn, &mismatch)),
+        }
+    }
+    let longest =
+        variants.iter().map(|(_, chosen)| chosen).reduce(|a, b| if b.len() > a.len() { b } else { a });
+    let Some(longest) = longest else { unreachable!("a location is at least in memory") };
+    let chosen =
+        Chosen { operands: longest.operands.clone(), form: longest.form, encoded: longest.encoded.clone() };
+    let far = chosen.form;
+    Ok(Selected { insn, far, chosen, variants: Some((operand, variants)), at: 0, number, target: None })
+}
+
+/// What a location may become, as operands with holes, what is more special first.
+fn candidates(location: Location) -> Vec<(Variant, Operand)> {
+    let memory = |width| {
+        [(false, true), (false, false), (true, true), (true, false)].map(|(indexed, short)| {
+            let index = indexed.then_some((Index::Hole, Scale::X1));
+            let disp = if short { Disp::Hole8 } else { Disp::Hole32 };
+            let mem = Mem { width, index, disp, ..Mem::at(Base::Hole) };
+            (Variant::Address { indexed, short }, Operand::Mem(mem))
+        })
+    };
+    let constant = |short, width| (Variant::Constant { short }, Operand::Imm(Imm::Hole(Some(width))));
+    let general = |class: RegClass| (Variant::Register, Operand::RegHole(class));
+    let mut all = vec![];
+    match location {
+        Location::RegMem(class) | Location::RegMemImm(class) => {
+            all.push(general(class));
+            all.extend(memory(Some(class.width())));
+            if matches!(location, Location::RegMemImm(_)) {
+                all.extend([constant(true, Width::B8), constant(false, Width::B32)]);
+            }
+        }
+        Location::VectorMem(class) => {
+            all.push((Variant::Register, Operand::VectorHole(class)));
+            all.extend(memory(None));
+        }
+        Location::Mem(width) => all.extend(memory(width)),
+    }
+    all
+}
+
+/// Which component of a location a register field is.
+pub(super) fn component(role: RegRole) -> Component {
+    match role {
+        RegRole::Base => Component::Base,
+        RegRole::Index => Component::Index,
+        _ => Component::Register,
+    }
+}
+
+/// The operands as they are in the text, targets far.
+pub(super) fn written_operands(insn: &Insn) -> Vec<Operand> {
+    insn.args.iter().map(|arg| arg.operand).collect()
+}
+
+/// The table's answer, put under the operand it is about.
+fn no_form(insn: &Insn, mismatch: &Mismatch) -> Error {
+    let arg = mismatch.operand().and_then(|index| insn.args.get(index));
+    let extent = match (arg, mismatch) {
+        (Some(arg), _) => arg.extent,
+        (None, Mismatch::UnknownMnemonic { .. }) => Extent::one(insn.mnemonic.span),
+        (None, _) => insn.extent,
+    };
+    let message = match mismatch {
+        Mismatch::UnknownMnemonic { .. } | Mismatch::OperandCount { .. } | Mismatch::WidthsDiffer { .. } => {
+            mismatch.message()
+        }
+        _ => format!("{}: {}", mismatch.message(), mismatch.label()),
+    };
+    let help = match mismatch {
+        Mismatch::AmbiguousWidth { index, widths } => with_width(insn, *index, widths),
+        Mismatch::UnknownMnemonic { .. } if insn.args.is_empty() => {
+            let sink = format!("if it is the sink, write `x64!({} => ..)`", insn.mnemonic.text);
+            Some(mismatch.note().map_or(sink.clone(), |note| format!("{note} {sink}")))
+        }
+        Mismatch::Operand { .. } => arg.and_then(|arg| meant_instead(insn, arg)),
+        _ => None,
+    };
+    Error { extent, message, help: help.or_else(|| mismatch.note()) }
+}
+
+/// The instruction as it would be right, with the widest of the widths it could have.
+fn with_width(insn: &Insn, index: usize, widths: &[Width]) -> Option<String> {
+    let mut operands = written_operands(insn);
+    let Some(Operand::Mem(mem)) = operands.get_mut(index) else { return None };
+    mem.width = widths.last().copied();
+    if let (Some(hole), Some(width)) = (insn.args[index].hole(Slot::Location), mem.width) {
+        return Some(format!("write `{{{}: m{}}}`", hole.content, width.bits()));
+    }
+    Some(format!("write `{}`", text(insn, &operands)))
+}
+
+/// What somebody may have meant by an operand of a kind that fits nowhere in this instruction.
+fn meant_instead(insn: &Insn, arg: &Arg) -> Option<String> {
+    if let (Operand::Target(_), Some(label)) = (arg.operand, &arg.label) {
+        return Some(format!("`{0}` is a label; its address is `lea rax, [{0}]`", label.text));
+    }
+    let hole = arg.hole(Slot::Immediate).filter(|hole| hole.ty.is_none() && !hole.constant)?;
+    let alone = insn.args.len() == 1;
+    (!alone).then(|| format!("a register chosen when the code is emitted is `{{{}: r64}}`", hole.content))
+}
+
+/// The canonical text of an instruction, holes and labels under their own names.
+pub(super) fn text(insn: &Insn, operands: &[Operand]) -> String {
+    // A location is its hole, whatever it becomes.
+    let shown = |(arg, operand): (&Arg, &Operand)| match arg.hole(Slot::Location) {
+        Some(_) => Operand::RegHole(RegClass::R64),
+        None => *operand,
+    };
+    let operands: Vec<Operand> = insn.args.iter().zip(operands).map(shown).collect();
+    listing::line(&insn.name(), &operands, &mut |unnamed| {
+        let arg = &insn.args[unnamed.operand];
+        let slot = match unnamed.part {
+            Part::Register(_) | Part::Vector(_) => Slot::Register,
+            Part::Base => Slot::Base,
+            Part::Index => Slot::Index,
+            Part::Disp8 | Part::Disp32 => Slot::Displacement,
+            Part::Imm => Slot::Immediate,
+            Part::Target => Slot::Target,
+        };
+        match (arg.hole(slot).or(arg.hole(Slot::Location)), &arg.label) {
+            (Some(hole), _) => hole.to_string(),
+            (None, Some(label)) => label.text.clone(),
+            (None, None) => String::new(),
+        }
+    })
+}
+
+impl Selected<'_> {
+    /// The form for a near target, if there is one: a call has none.
+    fn shorten(&mut self) {
+        let mut operands = self.chosen.operands.clone();
+        let Some(target) = operands.iter_mut().find(|operand| matches!(operand, Operand::Target(_))) else {
+            return;
+        };
+        *target = Operand::Target(Distance::Short);
+        if let Ok(chosen) = Chosen::of(&self.insn.mnemonic.text, operands) {
+            self.chosen = chosen;
+        }
+    }
+
+    /// Back to the form for a far target.
+    pub(super) fn lengthen(&mut self) {
+        let operands = written_operands(self.insn);
+        let encoded = encode(self.far, &operands);
+        self.chosen = Chosen { operands, form: self.far, encoded };
+    }
+
+    /// Offset of the first byte behind it, as if every location were the longest.
+    pub(super) fn end(&self) -> usize {
+        self.at + self.chosen.len()
+    }
+}
