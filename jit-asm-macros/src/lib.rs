@@ -52,6 +52,21 @@ use proc_macro::TokenStream;
 /// `[base + index*scale + displacement]` in any order, `[rip + 5]`, or `[label]`; `byte`, `word`, `dword` or
 /// `qword` in front (also `qword ptr`) says its width where no register does. The width is never guessed.
 ///
+/// The words of the language may be written in capitals: `MOV RAX, QWORD PTR [RBP - 16]`. Labels and aliases
+/// are told apart by case, as names of Rust are.
+///
+/// # Names for registers
+///
+/// `let acc = rax;` names a register, at its width, from there to the end of the template. An alias stands
+/// wherever its register may, in addresses too, and an alias of an alias is one. What is in braces is Rust and
+/// knows no aliases.
+///
+/// ```
+/// # use jit_asm_macros::x64;
+/// const SUM: jit_asm::Template = x64! { let acc = rax; let list = rdi; add acc, [list + 8] };
+/// assert_eq!(SUM.lines[0].text, "add rax, [rdi + 8]");
+/// ```
+///
 /// # Holes
 ///
 /// Everything in braces is a hole, and its content is Rust. The layout of a template follows from the types
@@ -101,6 +116,8 @@ pub fn x64(input: TokenStream) -> TokenStream {
 ///   Its documentation ends with the listing of the code. Where a parameter is a jump target, the sink must be
 ///   `LinkSink` of its type.
 /// - a type of the same name that carries `TEMPLATE`, the description with its bytes, holes and effects.
+///
+/// `let acc = rax;` in front of an entry names a register for all entries behind it, as it does inside a template.
 ///
 /// Visibility and attributes are kept. The type of a parameter is the type of its hole; every parameter is
 /// used by a hole.

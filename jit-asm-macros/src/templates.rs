@@ -2,10 +2,10 @@
 //!
 //! An entry becomes a function that emits, and beside it an empty type of the same name that carries the
 //! description, so that `name(..)` and `name::TEMPLATE` both work wherever the entry stands, inside a
-//! function too.
+//! function too. `let acc = rax;` in front of an entry names a register for all entries behind it.
 
 use crate::{emit, input, parts, report, x64};
-use jit_asm::syntax::{Error, Errors, Extent, Hole, LaidOut, Piece, Value};
+use jit_asm::syntax::{Aliases, Error, Errors, Extent, Hole, LaidOut, Piece, Value};
 use jit_asm::template::HoleKind;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -24,6 +24,14 @@ struct Signature {
 struct Param {
     name: Ident,
     ty: Type,
+}
+
+/// What may stand in the block.
+enum Item {
+    /// `let acc = rax;`, for the entries behind it.
+    Alias(Vec<TokenTree>),
+    /// An entry and its template.
+    Entry(Signature, TokenStream),
 }
 
 /// An entry whose template is laid out and whose holes name parameters.
@@ -47,7 +55,11 @@ fn check(tokens: TokenStream) -> Result<Vec<Entry>, Vec<Error>> {
     let mut parsed = vec![];
     let read = |input: ParseStream| {
         while !input.is_empty() {
-            match signature(input).and_then(|signature| Ok((signature, body(input)?))) {
+            if input.peek(Token![let]) {
+                parsed.push(Item::Alias(statement(input)));
+                continue;
+            }
+            match signature(input).and_then(|signature| Ok(Item::Entry(signature, body(input)?))) {
                 Ok(entry) => parsed.push(entry),
                 Err(error) => {
                     report::of_syn(error).for_each(|error| errors.add(error));
@@ -61,8 +73,16 @@ fn check(tokens: TokenStream) -> Result<Vec<Entry>, Vec<Error>> {
         report::of_syn(error).for_each(|error| errors.add(error));
     }
     let mut entries = vec![];
-    for (signature, body) in parsed {
-        match x64::lay_out(body) {
+    let mut aliases = Aliases::new();
+    for item in parsed {
+        let (signature, body) = match item {
+            Item::Entry(signature, body) => (signature, body),
+            Item::Alias(tokens) => {
+                errors.keep(aliases.define(&tokens));
+                continue;
+            }
+        };
+        match x64::lay_out(body, &mut aliases) {
             Ok(laid_out) => {
                 check_params(&signature, &laid_out, &mut errors);
                 entries.push(Entry { signature, laid_out });
@@ -70,7 +90,20 @@ fn check(tokens: TokenStream) -> Result<Vec<Entry>, Vec<Error>> {
             Err(more) => more.into_iter().for_each(|error| errors.add(error)),
         }
     }
+    aliases.report_unused(&mut errors);
     errors.barrier(entries)
+}
+
+/// The tokens up to `;`, which is taken as well.
+fn statement(input: ParseStream) -> Vec<TokenTree> {
+    let mut tokens = vec![];
+    while let Ok(token) = input.parse::<TokenTree>() {
+        match token {
+            TokenTree::Punct(p) if p.as_char() == ';' => break,
+            token => tokens.push(token),
+        }
+    }
+    tokens
 }
 
 /// `/// doc  pub fn name(lhs: i32, special: Label)`.
@@ -139,7 +172,7 @@ fn skip_entry(input: ParseStream) {
             TokenTree::Punct(p) => before = p.as_char(),
             _ => before = ' ',
         }
-        if input.peek(Token![pub]) || input.peek(Token![fn]) {
+        if input.peek(Token![pub]) || input.peek(Token![fn]) || input.peek(Token![let]) {
             return;
         }
     }

@@ -1,7 +1,7 @@
 //! `x64! { .. }` and `x64!(sink => ..)`.
 
 use crate::{emit, input, parts, report};
-use jit_asm::syntax::{self, Error, Errors, Extent, LaidOut};
+use jit_asm::syntax::{self, Aliases, Error, Errors, Extent, LaidOut};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
@@ -19,9 +19,9 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     })
 }
 
-/// Statements in, template out, with every hole known to be one expression.
-pub(crate) fn lay_out(tokens: TokenStream) -> Result<LaidOut, Vec<Error>> {
-    let stmts = syntax::parse(tokens)?;
+/// Statements in, where some registers may have names, and template out, with every hole known to be one expression.
+pub(crate) fn lay_out(tokens: TokenStream, aliases: &mut Aliases) -> Result<LaidOut, Vec<Error>> {
+    let stmts = syntax::parse_with(tokens, aliases)?;
     let laid_out = syntax::lay_out(&stmts)?;
     let mut errors = Errors::new();
     let holes = laid_out.whole.holes.iter().map(|placed| &placed.hole);
@@ -45,7 +45,7 @@ fn one_expression(tokens: &TokenStream, extent: Extent, errors: &mut Errors) {
 
 /// `x64! { .. }`: an expression of type `Template`.
 fn constant(library: &TokenStream, tokens: TokenStream) -> Result<TokenStream, Vec<Error>> {
-    let laid_out = lay_out(tokens)?;
+    let laid_out = lay_out(tokens, &mut Aliases::new())?;
     let mut errors = Errors::new();
     for placed in &laid_out.whole.holes {
         errors.add(
@@ -73,7 +73,7 @@ fn emission(
     } else {
         one_expression(sink, report::extent(sink), &mut errors);
     }
-    let laid_out = match (errors.barrier(()), lay_out(tokens)) {
+    let laid_out = match (errors.barrier(()), lay_out(tokens, &mut Aliases::new())) {
         (Ok(()), laid_out) => laid_out?,
         (Err(first), Ok(_)) => return Err(first),
         (Err(mut first), Err(second)) => {

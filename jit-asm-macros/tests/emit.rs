@@ -481,3 +481,33 @@ fn a_macro_of_the_user_makes_templates() {
     "#]],
     );
 }
+
+templates! {
+    let top = rsi;
+    let acc = rax;
+
+    fn load_top() = x64!< mov acc, [top] >;
+
+    /// Its own aliases come on top.
+    fn add_top(slot: i32) = x64!< let lhs = rcx; let sum = acc; mov lhs, [RBP + {slot}]; lea sum, [acc + top*8] >;
+}
+
+#[test]
+fn aliases_of_a_block_hold_for_the_templates_behind_them() {
+    let mut code = vec![];
+    load_top(&mut code);
+    add_top(&mut code, -8);
+    let rax = -16; // an alias is no variable, and a variable no alias
+    x64!(code => let slot = rbx; mov slot, [rbp + {rax}]; add rcx, slot);
+    check(
+        &code,
+        expect![[r#"
+        488b06  mov rax, [rsi]
+        488b8df8ffffff  mov rcx, [rbp-8]
+        488d04f0  lea rax, [rax+rsi*8]
+        488b9df0ffffff  mov rbx, [rbp-0x10]
+        4801d9  add rcx, rbx
+    "#]],
+    );
+    assert_eq!(add_top::TEMPLATE.lines[1].text, "lea rax, [rax + rsi*8]");
+}

@@ -119,7 +119,7 @@ fn sign(tokens: &[TokenTree], first: bool, whole: Extent) -> Result<(bool, &[Tok
 /// One term, and what follows it. `alone`: nothing else stands in the brackets.
 fn term(tokens: &[TokenTree], alone: bool, whole: Extent) -> Result<(Term, &[TokenTree]), Error> {
     match tokens {
-        [TokenTree::Ident(word), rest @ ..] if word == "rip" => {
+        [TokenTree::Ident(word), rest @ ..] if names::small(&word.to_string()) == "rip" => {
             Ok((Term::Rip(Extent::one(word.span())), rest))
         }
         [TokenTree::Ident(word), rest @ ..] => word_term(word, rest),

@@ -15,6 +15,7 @@
 //! **Cost.** One pass over the tokens, one form selection per instruction, and one more for each jump
 //! that turns out to be long.
 
+mod alias;
 mod error;
 mod hole;
 mod layout;
@@ -26,10 +27,11 @@ mod stmt;
 #[cfg(test)]
 mod tests;
 
+pub use alias::Aliases;
 pub use error::{Error, Errors, Extent};
 pub use layout::{
     Choice, Component, Crossing, Integer, LaidOut, Part, Piece, PlacedConstant, PlacedHole, Value, Variant,
     lay_out,
 };
-pub use parse::parse;
+pub use parse::{parse, parse_with};
 pub use stmt::{Arg, Hole, HoleType, Insn, Label, Location, Name, Slot, Stmt};

@@ -1,7 +1,9 @@
-//! The words of the language: registers, widths, and those that are reserved for later.
+//! The words of the language: registers, widths, and those that are reserved for later. They are known in
+//! upper, lower and mixed case.
 
 use crate::reg::{Gpr, Xmm};
 use crate::x64::operand::{Reg, RegClass, Segment, Vector, VectorClass, Width};
+use std::borrow::Cow;
 
 /// The rows of the manual's register table (vol. 1, 3.4.1): one register a line, by its number, at 64,
 /// 32, 16 and 8 bits.
@@ -36,13 +38,23 @@ fn registers() -> impl Iterator<Item = (&'static str, Reg)> {
     whole.chain(high)
 }
 
+/// The word in small letters, as the tables have it.
+pub(super) fn small(word: &str) -> Cow<'_, str> {
+    match word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(word.to_ascii_lowercase()),
+        false => Cow::Borrowed(word),
+    }
+}
+
 /// The register with this name.
 pub(super) fn register(name: &str) -> Option<Reg> {
+    let name = small(name);
     registers().find(|(n, _)| *n == name).map(|(_, reg)| reg)
 }
 
 /// The vector register with this name.
 pub(super) fn vector(name: &str) -> Option<Vector> {
+    let name = &*small(name);
     let (class, number) = match (name.strip_prefix("xmm"), name.strip_prefix("ymm")) {
         (Some(number), _) => (VectorClass::Xmm, number),
         (None, number) => (VectorClass::Ymm, number?),
@@ -59,7 +71,7 @@ pub(super) fn name64(gpr: Gpr) -> &'static str {
 
 /// `byte`, `word`, `dword`, `qword`, `xmmword` and `ymmword`.
 pub(super) fn width(name: &str) -> Option<Width> {
-    Some(match name {
+    Some(match &*small(name) {
         "byte" => Width::B8,
         "word" => Width::B16,
         "dword" => Width::B32,
@@ -70,8 +82,15 @@ pub(super) fn width(name: &str) -> Option<Width> {
     })
 }
 
+/// Whether the word has a meaning in operands, so that nothing else can be named by it.
+pub(super) fn is_taken(name: &str) -> bool {
+    let named = register(name).is_some() || vector(name).is_some() || width(name).is_some();
+    named || small(name) == "rip"
+}
+
 /// What a word means that this version knows and refuses.
 pub(super) fn reserved(name: &str) -> Option<&'static str> {
+    let name = &*small(name);
     let numbered = |prefix: &str| {
         name.strip_prefix(prefix).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
@@ -105,7 +124,7 @@ pub(super) fn is_prefix_of_the_table(name: &str) -> bool {
 
 /// `fs` and `gs`.
 pub(super) fn segment(name: &str) -> Option<Segment> {
-    match name {
+    match &*small(name) {
         "fs" => Some(Segment::Fs),
         "gs" => Some(Segment::Gs),
         _ => None,
@@ -122,8 +141,7 @@ pub(super) fn is_prefix(name: &str) -> bool {
 pub(super) fn nearest_register(word: &str) -> Option<&'static str> {
     let word = word.to_ascii_lowercase();
     let names: Vec<&str> = registers().map(|(name, _)| name).collect();
-    let exact = names.iter().find(|name| **name == word);
-    exact.or_else(|| names.iter().find(|name| word.len() > 2 && one_slip(name, &word))).copied()
+    names.iter().find(|name| word.len() > 2 && one_slip(name, &word)).copied()
 }
 
 /// Whether one changed, missing, added or swapped character turns one word into the other.
@@ -160,7 +178,7 @@ mod tests {
     #[test]
     fn a_slip_finds_its_register() {
         for (word, register) in
-            [("raz", "rax"), ("RAX", "rax"), ("rxa", "rax"), ("rx8", "r8"), ("r15q", "r15")]
+            [("raz", "rax"), ("RAZ", "rax"), ("rxa", "rax"), ("rx8", "r8"), ("r15q", "r15")]
         {
             assert_eq!(nearest_register(word), Some(register), "{word}");
         }

@@ -45,7 +45,7 @@ fn is_segment(word: &Ident, colon: &TokenTree) -> bool {
 fn sized_memory<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Arg, &'a [TokenTree]), Error> {
     let width = names::width(&word.to_string());
     let rest = match rest {
-        [TokenTree::Ident(ptr), rest @ ..] if ptr == "ptr" => rest,
+        [TokenTree::Ident(ptr), rest @ ..] if names::small(&ptr.to_string()) == "ptr" => rest,
         rest => rest,
     };
     let segment = matches!(rest, [TokenTree::Ident(word), colon, ..] if is_segment(word, colon));

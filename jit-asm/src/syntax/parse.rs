@@ -1,5 +1,6 @@
 //! Statements: labels, mnemonics and what stands between the commas.
 
+use super::alias::{Aliases, Scope};
 use super::error::{Error, Errors, Extent};
 use super::hole;
 use super::names;
@@ -12,12 +13,19 @@ use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
 /// Read the statements of a template. A mistake ends its operand or statement, not the reading: all of
 /// them come back together, in the order of the text.
 pub fn parse(tokens: TokenStream) -> Result<Vec<Stmt>, Vec<Error>> {
+    parse_with(tokens, &mut Aliases::new())
+}
+
+/// [`parse`] where some registers have names already. Those that the template uses are marked.
+pub fn parse_with(tokens: TokenStream, aliases: &mut Aliases) -> Result<Vec<Stmt>, Vec<Error>> {
     let mut errors = Errors::new();
     let mut stmts = vec![];
     let tokens = flatten(tokens);
+    let mut scope = Scope::new(aliases, &tokens);
     for statement in tokens.split(|token| is_punct(token, ';')) {
-        statement_of(statement, &mut stmts, &mut errors);
+        statement_of(statement, &mut scope, &mut stmts, &mut errors);
     }
+    scope.close(&mut errors);
     errors.barrier(stmts)
 }
 
@@ -45,20 +53,28 @@ pub(super) fn is_punct(token: &TokenTree, ch: char) -> bool {
 }
 
 /// The labels in front of an instruction, and the instruction.
-fn statement_of(mut tokens: &[TokenTree], stmts: &mut Vec<Stmt>, errors: &mut Errors) {
+fn statement_of(mut tokens: &[TokenTree], scope: &mut Scope, stmts: &mut Vec<Stmt>, errors: &mut Errors) {
     while let [TokenTree::Ident(word), TokenTree::Punct(colon), rest @ ..] = tokens
         && colon.as_char() == ':'
         && colon.spacing() == Spacing::Alone
     {
-        if let Some(label) = errors.keep(label(word)) {
+        if let Some(label) = errors.keep(label(word, scope)) {
             stmts.push(Stmt::Label(label));
         }
         tokens = rest;
     }
     match tokens {
         [] => {}
+        [TokenTree::Ident(word), ..] if word == "let" => {
+            errors.keep(scope.define(tokens, stmts));
+        }
+        [TokenTree::Ident(word), ..] if scope.has(&word.to_string()) => {
+            errors.add(register_first(&name(word)))
+        }
         [TokenTree::Ident(word), rest @ ..] => {
-            if let Some(insn) = insn(word, rest, tokens, errors) {
+            if let Some(rest) = scope.replace(rest, errors)
+                && let Some(insn) = insn(word, &rest, tokens, errors)
+            {
                 stmts.push(Stmt::Insn(insn));
             }
         }
@@ -79,18 +95,24 @@ fn begin_help(first: &TokenTree) -> &'static str {
     }
 }
 
-fn label(word: &Ident) -> Result<Label, Error> {
+fn label(word: &Ident, scope: &mut Scope) -> Result<Label, Error> {
     let name = name(word);
-    let register = names::register(&name.text).is_some() || names::vector(&name.text).is_some();
-    if register || names::width(&name.text).is_some() || name.text == "rip" {
-        let message = format!("`{}` cannot name a label: it has a meaning in operands", name.text);
-        return Err(Error::new(Extent::one(word.span()), message).help("choose another name"));
-    }
-    Ok(Label { name })
+    let meaning = match () {
+        () if names::is_taken(&name.text) => "it has a meaning in operands",
+        () if scope.has(&name.text) => "it names a register",
+        () => return Ok(Label { name }),
+    };
+    let message = format!("`{}` cannot name a label: {meaning}", name.text);
+    Err(Error::new(Extent::one(word.span()), message).help("choose another name"))
 }
 
 pub(super) fn name(word: &Ident) -> Name {
     Name { text: word.to_string(), span: word.span() }
+}
+
+/// A word of the language, which has no capitals.
+fn small_name(word: &Ident) -> Name {
+    Name { text: names::small(&word.to_string()).into_owned(), span: word.span() }
 }
 
 fn insn(word: &Ident, rest: &[TokenTree], all: &[TokenTree], errors: &mut Errors) -> Option<Insn> {
@@ -100,6 +122,16 @@ fn insn(word: &Ident, rest: &[TokenTree], all: &[TokenTree], errors: &mut Errors
         && let Some(error) = refused_mnemonic(&mnemonic)
     {
         errors.add(error);
+        return None;
+    }
+    if let [equals @ TokenTree::Punct(p), ..] = rest
+        && p.as_char() == '='
+        && p.spacing() == Spacing::Alone
+    {
+        errors.add(
+            Error::new(Extent::one(equals.span()), "`=` means nothing here")
+                .help(format!("a name for a register is given by `let {word} = rax`")),
+        );
         return None;
     }
     let mut args = vec![];
@@ -127,7 +159,7 @@ fn insn(word: &Ident, rest: &[TokenTree], all: &[TokenTree], errors: &mut Errors
 
 /// The mnemonic and what follows it. A prefix is a part of the mnemonic: its forms are in the table.
 fn with_prefix<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Name, &'a [TokenTree]), Error> {
-    let mut mnemonic = name(word);
+    let mut mnemonic = small_name(word);
     if !names::is_prefix(&mnemonic.text) {
         return Ok((mnemonic, rest));
     }
@@ -138,7 +170,7 @@ fn with_prefix<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Name, &'a [To
     }
     match rest {
         [TokenTree::Ident(behind), rest @ ..] => {
-            mnemonic.text += &format!(" {behind}");
+            mnemonic.text += &format!(" {}", small_name(behind).text);
             Ok((mnemonic, rest))
         }
         _ => Err(Error::new(at, format!("an instruction is missing behind the prefix `{}`", mnemonic.text))
@@ -204,14 +236,12 @@ fn refused_mnemonic(mnemonic: &Name) -> Option<Error> {
         )));
     }
     if names::register(text).is_some() || names::vector(text).is_some() {
-        return Some(
-            Error::new(at, format!("`{text}` is a register; an instruction begins with its mnemonic"))
-                .help("operands are separated by `,` and statements by `;`"),
-        );
-    }
-    let lower = text.to_ascii_lowercase();
-    if lower != text && select::is_mnemonic(&lower) {
-        return Some(Error::new(at, format!("mnemonics are written in small letters: `{lower}`")));
+        return Some(register_first(mnemonic));
     }
     None
+}
+
+fn register_first(name: &Name) -> Error {
+    let message = format!("`{}` is a register; an instruction begins with its mnemonic", name.text);
+    Error::new(Extent::one(name.span), message).help("operands are separated by `,` and statements by `;`")
 }

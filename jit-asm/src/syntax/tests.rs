@@ -458,3 +458,75 @@ fn no_tokens_make_it_panic() {
     })
     .budget_ms(1000);
 }
+
+#[test]
+fn words_of_the_language_have_no_case() {
+    check(
+        "MOV RAX, QWORD PTR [RBP - 16]; CMOVZ eAX, ECX; Again: jmp Again; lea rax, [RIP + 5]; mov rax, FS:[8]; SET{c} AL",
+        expect![[r#"
+             0 488b45f0       mov rax, qword [rbp - 16]
+             4 0f44c1         cmovz eax, ecx
+             7 ebfe           Again: jmp Again
+             9 488d0505000000 lea rax, [rip + 5]
+            16 64488b042508000000 mov rax, fs:[8]
+            25 0f90c0         set{c} al
+            hole {c} at 26: Cond, Condition
+        "#]],
+    );
+    check(
+        "again: jmp AGAIN; RSP: nop",
+        expect![[r#"
+            `RSP` cannot name a label: it has a meaning in operands
+            help: choose another name
+        "#]],
+    );
+}
+
+#[test]
+fn registers_have_names() {
+    check(
+        "let acc = RAX; let low = al; let sum = acc; add sum, [acc + acc*8 + {acc}]; mov low, 5; \
+         mov [acc], rcx; nop",
+        expect![[r#"
+             0 480384c000000000 add rax, [rax + rax*8 + {acc}]
+             8 b005           mov al, 5
+            10 488908         mov [rax], rcx
+            13 90             nop
+            hole {acc} at 4: Disp(4), Integer(Integer { width: B32, signed: true })
+        "#]],
+    );
+    check(
+        "let five = 5; let rcx = rdx; let add = rax; let a = rax; let a = rbx; let r = {r: r64}; let unused = rax; let = rax; let b rax; \
+         add five, 5; use: nop; mov late, r; let late = rax; nop: let nop = raz; sum = rax; a: a, rbx; let c =",
+        expect![[r#"
+            `5` is no register
+            help: a number has a name in Rust: `{const N}`
+            `rcx` cannot name a register: it has a meaning in operands
+            help: choose another name
+            `add` cannot name a register: it is a mnemonic
+            help: choose another name
+            `a` names a register already
+            help: an alias holds to the end of its template; choose another name
+            an alias names a register that is known here
+            help: a register chosen when the code is emitted has its name in Rust: `{acc: r64}`
+            this is no alias
+            help: an alias is `let name = register`: `let acc = rax`
+            this is no alias
+            help: an alias is `let name = register`: `let acc = rax`
+            `late` is used in front of its `let`
+            help: an alias holds from its `let` on
+            `nop` cannot name a register: it is a label of this template
+            help: choose another name
+            `=` means nothing here
+            help: a name for a register is given by `let sum = rax`
+            `a` cannot name a label: it names a register
+            help: choose another name
+            `a` is a register; an instruction begins with its mnemonic
+            help: operands are separated by `,` and statements by `;`
+            a register is missing behind this
+            help: an alias is `let name = register`: `let acc = rax`
+            nothing here uses the alias `unused`
+            help: remove its `let`
+        "#]],
+    );
+}
