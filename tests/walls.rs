@@ -35,7 +35,8 @@ const ASM: &[(&str, &[&str])] = &[
     ("reg", &[]),
     ("location", &["reg"]),
     ("template", &["features", "reg"]),
-    ("sink", &["template"]),
+    ("padding", &[]),
+    ("sink", &["padding", "template"]),
     ("x64", &["features", "location", "reg", "template"]),
     ("syntax", &["reg", "template", "x64"]),
 ];

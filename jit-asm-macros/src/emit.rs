@@ -86,6 +86,7 @@ fn hole(library: &TokenStream, placed: &PlacedHole) -> TokenStream {
         HoleKind::Imm(width) => quote!(Imm(#width)),
         HoleKind::Disp(width) => quote!(Disp(#width)),
         HoleKind::Rel32 { tail } => quote!(Rel32 { tail: #tail }),
+        HoleKind::Patchable => quote!(Patchable),
         HoleKind::Cond => quote!(Cond),
         HoleKind::Scale => quote!(Scale),
         HoleKind::Location => quote!(Location),
@@ -207,7 +208,14 @@ pub(crate) fn put(
     stores.extend(piece.crossings.iter().map(|crossing| parts::cross(library, crossing, &out)));
     let len = Literal::usize_unsuffixed(piece.bytes.len());
     let bind = if stores.is_empty() { quote!() } else { quote!(let #out: &mut [u8; #len] =) };
+    let align = piece.holes.iter().find(|placed| placed.kind == HoleKind::Patchable).map(|placed| {
+        let ahead = u32::from(placed.at);
+        let span = generated_at(placed.hole.span);
+        let shown = shown_at(library, span);
+        quote_spanned!(span=> #shown::AlignSink::align(#sink, 4, #ahead);)
+    });
     quote! {
+        #align
         #links
         #bind #library::Sink::put_template::<#len>(#sink, #bytes, #template);
         #stores
@@ -218,7 +226,7 @@ pub(crate) fn put(
 pub(crate) fn field_bytes(kind: HoleKind) -> Option<usize> {
     match kind {
         HoleKind::Imm(bytes) | HoleKind::Disp(bytes) => Some(usize::from(bytes)),
-        HoleKind::Rel32 { .. } => Some(4),
+        HoleKind::Rel32 { .. } | HoleKind::Patchable => Some(4),
         HoleKind::Reg(_) | HoleKind::Cond | HoleKind::Scale | HoleKind::Location => None,
     }
 }
@@ -276,7 +284,7 @@ pub(crate) fn merge(library: &TokenStream, placed: &PlacedHole, out: &Ident, val
 
 /// A label or function is the sink's business: its variable becomes the bytes that the sink gives for it.
 fn link(library: &TokenStream, placed: &PlacedHole, sink: &Ident, value: &Ident) -> TokenStream {
-    let HoleKind::Rel32 { tail } = placed.kind else { return TokenStream::new() };
+    let tail = if let HoleKind::Rel32 { tail } = placed.kind { tail } else { 0 };
     let ahead = u32::from(placed.at);
     let tail = u32::from(tail);
     let field = quote!(#library::Field { ahead: #ahead, tail: #tail });

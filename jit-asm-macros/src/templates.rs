@@ -325,10 +325,10 @@ fn bounds(library: &TokenStream, laid_out: &Piece, params: &[Param]) -> TokenStr
             }
         }
     }
-    if bounds.is_empty() {
-        return quote!(#library::Sink);
-    }
-    let bounds = bounds.iter().map(|(_, bound)| bound);
+    let patchable = laid_out.holes.iter().any(|placed| placed.kind == HoleKind::Patchable);
+    let align = patchable.then(|| (String::new(), quote!(#library::AlignSink)));
+    let sink = (bounds.is_empty() && !patchable).then(|| (String::new(), quote!(#library::Sink)));
+    let bounds = bounds.into_iter().chain(align).chain(sink).map(|(_, bound)| bound);
     quote!(#(#bounds)+*)
 }
 

@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
-use jit_asm::{Field, Gpr, HoleKind, IndexGpr, LinkSink, Sink, StackMove, Template};
+use jit_asm::{AlignSink, Cond, Field, Gpr, HoleKind, IndexGpr, LinkSink, Sink, StackMove, Template};
 use jit_asm_macros::{templates, x64};
 use std::cell::RefCell;
 
@@ -40,6 +40,12 @@ struct Notes {
     code: Vec<u8>,
     linked: Vec<String>,
     templates: Vec<&'static Template>,
+}
+
+impl AlignSink for Notes {
+    fn align(&mut self, to: u32, ahead: u32) {
+        self.code.align(to, ahead);
+    }
 }
 
 impl Sink for Notes {
@@ -510,4 +516,38 @@ fn aliases_of_a_block_hold_for_the_templates_behind_them() {
     "#]],
     );
     assert_eq!(add_top::TEMPLATE.lines[1].text, "lea rax, [rax + rsi*8]");
+}
+
+/// Every field of a template that is patchable is 4-aligned wherever the template comes to stand, and what pads it
+/// does nothing.
+#[test]
+fn patchable_targets_are_aligned() {
+    templates! {
+        fn call(target: Label) = x64!< mov eax, 1; call {target: patchable}; ret >;
+        fn leave(condition: Cond, target: Label) = x64!< nop; j{condition} {target: patchable} >;
+    }
+    for before in 0..20 {
+        for alone in [false, true] {
+            let mut notes = Notes::default();
+            notes.code.resize(before, 0x90);
+            let (len, patchable) = match alone {
+                true => (call::TEMPLATE.bytes.len(), &call::TEMPLATE.holes[0]),
+                false => (leave::TEMPLATE.bytes.len(), &leave::TEMPLATE.holes[1]),
+            };
+            match alone {
+                true => call(&mut notes, Label(7)),
+                false => leave(&mut notes, Cond::Ne, Label(7)),
+            }
+            assert_eq!(patchable.kind, HoleKind::Patchable);
+            let start = notes.code.len() - len;
+            assert_eq!((start + usize::from(patchable.at)) % 4, 0, "{before}");
+            assert!(start - before < 4);
+            let padding = &notes.code[before..start];
+            let read: Vec<_> = Decoder::new(64, padding, DecoderOptions::NONE).iter().collect();
+            assert!(read.iter().all(|insn| insn.op_count() <= 1 && !insn.is_invalid()), "{padding:02x?}");
+        }
+    }
+    let mut code: Vec<u8> = vec![0x90];
+    code.align(16, 3);
+    assert_eq!(code.len(), 13);
 }

@@ -4,6 +4,7 @@
 //! an assembler with labels. A piece arrives with its length in its type: one capacity check, one copy of
 //! a fixed size, then stores at constant offsets into the array that is returned.
 
+use crate::padding;
 use crate::template::Template;
 
 /// Something that takes code.
@@ -38,6 +39,24 @@ pub trait LinkSink<T>: Sink {
     /// What to write into a 32-bit field of the piece that comes next, so that it will reach `target`.
     /// Asked before the piece is put: the bytes are then stored like those of any other hole.
     fn link_rel32(&mut self, field: Field, target: T) -> [u8; 4];
+}
+
+/// A sink that knows where its code will stand, as far as alignment goes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot align code",
+    note = "patchable targets want a sink that can, such as a `Vec<u8>` or `jit_runtime`'s `Assembler`"
+)]
+pub trait AlignSink: Sink {
+    /// Pad with instructions that do nothing, so that what comes `ahead` bytes later stands at a multiple of `to`,
+    /// a power of two up to 16.
+    fn align(&mut self, to: u32, ahead: u32);
+}
+
+/// Aligned to the start of the vector: who copies the code elsewhere keeps that.
+impl AlignSink for Vec<u8> {
+    fn align(&mut self, to: u32, ahead: u32) {
+        padding::nops(padding::padding(self.len(), to, ahead)).for_each(|nop| self.extend_from_slice(nop));
+    }
 }
 
 /// A 32-bit field of the piece that is emitted next.

@@ -58,6 +58,9 @@ pub enum HoleKind {
         /// Bytes between the end of the field and the end of the instruction.
         tail: u8,
     },
+    /// The same with `tail` 0, in a field that is 4-aligned, so that it can be rewritten by one store while other
+    /// threads run the code (Intel SDM vol. 3, 9.1.1).
+    Patchable,
     /// A register number, in up to two places.
     Reg(RegField),
     /// A condition, in the low four bits of the opcode byte at `at`.

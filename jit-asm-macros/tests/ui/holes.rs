@@ -20,7 +20,6 @@ fn main() {
         mov rax, [{r: r32} + 8];
         mov {const 5: r64}, rax;
         addsd {r: xmm}, xmm1;
-        call {l: patchable};
         j{c} {l};
         set{c} al;
         cmov{c} rax, rcx;

@@ -28,6 +28,13 @@ fn main() {
     x64!(code => add rax, {const a: rm64});
     x64!(code => add rax, [{a: rm64}]);
 
+    // Patchable targets that cannot be aligned, or are none.
+    x64!(code => call {reg: patchable}; nop; call {reg: patchable});
+    x64!(code => call {reg: patchable}; add rax, {a: rm64});
+    x64!(code => add rax, {reg: patchable});
+    x64!(code => call {const reg: patchable});
+    x64!(code => call {reg: patchable});
+
     // Values of another type.
     x64!(code => add rax, {reg: rm64});
     x64!(code => add rax, {a: rmi64});

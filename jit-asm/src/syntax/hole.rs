@@ -23,6 +23,10 @@ pub(super) fn hole(group: &Group) -> Result<Hole, Error> {
         Some((colon, tokens)) => Some(hole_type(colon, tokens)?),
         None => None,
     };
+    if constant && ty == Some(HoleType::Patchable) {
+        return Err(Error::new(whole, "a target cannot be a `const` hole")
+            .help(format!("write `{{{}: patchable}}`", content.iter().cloned().collect::<TokenStream>())));
+    }
     if constant && matches!(ty, Some(HoleType::Location(_))) {
         return Err(Error::new(whole, "a location cannot be a `const` hole")
             .help("what is known when Rust compiles is written in the text"));
@@ -61,7 +65,7 @@ fn split_type(tokens: &[TokenTree]) -> (&[TokenTree], Option<(Span, &[TokenTree]
 }
 
 const TYPES: &str = "integers are i8 i16 i32 i64 u8 u16 u32 u64, registers r8 r16 r32 r64 xmm ymm, and \
-                     locations rm8 .. rm64, rmi32 rmi64, m8 .. m256, xm ym";
+                     locations rm8 .. rm64, rmi32 rmi64, m8 .. m256, xm ym; a target is `patchable` or has no type";
 
 fn hole_type(colon: Span, tokens: &[TokenTree]) -> Result<HoleType, Error> {
     let extent = Extent::of(tokens, colon);
@@ -84,6 +88,7 @@ fn hole_type(colon: Span, tokens: &[TokenTree]) -> Result<HoleType, Error> {
         "r64" => Ok(HoleType::Register(RegClass::R64)),
         "xmm" => Ok(HoleType::Vector(VectorClass::Xmm)),
         "ymm" => Ok(HoleType::Vector(VectorClass::Ymm)),
+        "patchable" => Ok(HoleType::Patchable),
         other => match location(other) {
             Some(location) => Ok(HoleType::Location(location)),
             None => Err(no_type(extent, other)),
@@ -128,7 +133,6 @@ fn no_type(extent: Extent, word: &str) -> Error {
         "zmm" | "mm" | "k" => {
             later("holes for these registers", "holes take registers: r8 r16 r32 r64, xmm ymm")
         }
-        "patchable" => later("patchable targets", "a call to a fixed target is `call {f}`"),
         "cc" | "cond" => later("condition holes", "name the condition: `jz {l}`"),
         "usize" | "isize" => Error::new(extent, format!("the width of `{word}` depends on the machine"))
             .help(format!("write `{}64`", &word[..1])),

@@ -128,6 +128,8 @@ pub enum HoleType {
     Vector(VectorClass),
     /// `rm64`, `rmi64`, `m64`, `xm`: what the operand is is chosen when the code is emitted.
     Location(Location),
+    /// `patchable`: a target that changes later.
+    Patchable,
 }
 
 /// What a location hole may become.
@@ -167,6 +169,7 @@ impl core::fmt::Display for HoleType {
             HoleType::Vector(VectorClass::Xmm) => f.write_str("xmm"),
             HoleType::Vector(VectorClass::Ymm) => f.write_str("ymm"),
             HoleType::Location(location) => write!(f, "{location}"),
+            HoleType::Patchable => f.write_str("patchable"),
         }
     }
 }

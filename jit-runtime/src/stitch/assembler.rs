@@ -5,7 +5,7 @@ use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, Position, Section};
 use super::listing::{Mark, Note};
 use super::section::Buffer;
-use jit_asm::{Field, LinkSink, Sink, Template};
+use jit_asm::{AlignSink, Field, LinkSink, Sink, Template, padding};
 
 /// A field that is aimed at a label when the code is sealed, because a chain has no room for its tail.
 #[derive(Clone, Copy, Debug)]
@@ -314,6 +314,20 @@ impl Sink for Assembler {
         } else {
             self.put_anew(bytes, Some(template)).try_into().expect(WHOLE)
         }
+    }
+}
+
+/// Aligned in its section; sections and published code begin 16-aligned.
+impl AlignSink for Assembler {
+    fn align(&mut self, to: u32, ahead: u32) {
+        let count = padding::padding(self.active.len() as usize, to, ahead);
+        if !self.active.has_room(count) {
+            self.make_room(count);
+        }
+        padding::nops(count).for_each(|nop| {
+            self.active.extend(nop);
+        });
+        self.active.rely_on_alignment();
     }
 }
 

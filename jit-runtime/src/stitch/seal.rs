@@ -49,6 +49,9 @@ impl Assembler {
 impl Sealed {
     fn settle(mut assembler: Assembler) -> Result<Sealed, StitchError> {
         let (hot, cold) = assembler.hot_and_cold();
+        if cold.is_aligned() {
+            hot.pad_to(hot.len().next_multiple_of(16));
+        }
         let cold_at = hot.len();
         join_labels(hot, cold)?;
         hot.append(cold);

@@ -17,6 +17,8 @@ pub(super) struct Buffer {
     at: u32,
     /// Whether every piece is to find no room, so that it takes the slow way, where listings are kept.
     exact: bool,
+    /// Whether something in here was aligned.
+    aligned: bool,
     /// Of each label, by number: where it is bound in this section, or which fields of it wait.
     labels: Vec<LabelState>,
 }
@@ -70,6 +72,16 @@ impl Buffer {
         place.try_into().expect("it is N bytes long")
     }
 
+    /// Something in here is aligned, as long as the section is.
+    pub(super) fn rely_on_alignment(&mut self) {
+        self.aligned = true;
+    }
+
+    /// Whether the section has to begin 16-aligned.
+    pub(super) fn is_aligned(&self) -> bool {
+        self.aligned
+    }
+
     /// Append any number of bytes, for which there is room, and return their place.
     pub(super) fn extend(&mut self, bytes: &[u8]) -> &mut [u8] {
         let start = self.at as usize;
@@ -91,6 +103,7 @@ impl Buffer {
     pub(super) fn clear(&mut self) {
         self.bytes.truncate(if self.exact { 0 } else { Position::LIMIT as usize });
         self.at = 0;
+        self.aligned = false;
         self.labels.clear();
     }
 

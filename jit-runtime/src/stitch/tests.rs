@@ -324,3 +324,35 @@ fn an_assembler_comes_back_empty() {
     asm.clear();
     assert!(asm.seal().is_ok_and(|s| s.is_empty()), "what was wrong is forgotten, too");
 }
+
+/// What was aligned in a section is aligned where the code runs, in both sections, after any code.
+#[test]
+fn alignment_holds_where_the_code_runs() {
+    use jit_asm::AlignSink;
+    for before in 0..20 {
+        let mut asm = Assembler::new();
+        let mut places = vec![];
+        let mut emit = |asm: &mut Assembler, to: u32, ahead: u32| {
+            (0..before).for_each(|_| {
+                asm.put_piece(&[0x90]);
+            });
+            asm.align(to, ahead);
+            places.push((asm.section(), asm.offset().0 + ahead, to));
+            asm.put_piece(&[0xC3; 7]);
+        };
+        emit(&mut asm, 16, 0);
+        asm.switch_to(Section::Cold);
+        emit(&mut asm, 4, 3);
+        emit(&mut asm, 16, 1);
+        asm.switch_to(Section::Hot);
+        emit(&mut asm, 8, 5);
+        let sealed = asm.seal().expect("nothing is open");
+        let cold_at = sealed.cold_start().0;
+        assert_eq!(cold_at % 16, 0);
+        let code = sealed.publish(&heap()).expect("there is room");
+        for (section, at, to) in places {
+            let at = if section == Section::Cold { at + cold_at } else { at };
+            assert_eq!((code.address() + at as usize) % to as usize, 0, "{before} {section:?}");
+        }
+    }
+}

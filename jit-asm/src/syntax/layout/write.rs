@@ -16,6 +16,7 @@ pub(super) fn write(insns: &[Selected], labels: &Labels, errors: &mut Errors) ->
     let places: Vec<usize> = insns.iter().map(|insn| insn.at).chain([end]).collect();
     let writer = Writer { insns, labels, places };
     let whole = writer.piece(0..insns.len(), true, errors);
+    check_patchable(&whole, errors);
     let mut parts = vec![];
     if insns.iter().any(|insn| insn.variants.is_some()) {
         let mut from = 0;
@@ -149,7 +150,9 @@ impl Writer<'_> {
             }
             out.bytes[field_at..field_at + width].copy_from_slice(&distance.to_le_bytes()[..width]);
         } else if let (Some(hole), FieldKind::Rel32 { tail }) = (arg.hole(Slot::Target), field.kind) {
-            insn.place_hole(field, at, hole, HoleKind::Rel32 { tail }, Value::Target, out);
+            let patchable = hole.ty == Some(HoleType::Patchable);
+            let kind = if patchable { HoleKind::Patchable } else { HoleKind::Rel32 { tail } };
+            insn.place_hole(field, at, hole, kind, Value::Target, out);
         }
     }
 
@@ -166,6 +169,23 @@ impl Writer<'_> {
             })
             .collect();
         effects::of_sequence(&summaries)
+    }
+}
+
+/// The padding that aligns a patchable field stands in front of the whole template. So there is one alignment
+/// for all of it, and nothing in it whose length is open.
+fn check_patchable(whole: &Piece, errors: &mut Errors) {
+    let mut patchable = whole.holes.iter().filter(|placed| placed.kind == HoleKind::Patchable);
+    let Some(first) = patchable.next() else { return };
+    let mut refuse = |placed: &PlacedHole, message: &str| {
+        let help = "emit it in a template of its own";
+        errors.add(Error::new(Extent::one(placed.hole.span), message).help(help));
+    };
+    if whole.holes.iter().any(|placed| placed.kind == HoleKind::Location) {
+        refuse(first, "a patchable target cannot be aligned beside a location, whose length is open");
+    }
+    for other in patchable.filter(|other| other.at % 4 != first.at % 4) {
+        refuse(other, "this patchable target cannot be aligned together with the first one of the template");
     }
 }
 
