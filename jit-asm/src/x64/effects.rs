@@ -95,7 +95,7 @@ pub fn summary(form: &Form, operands: &[Operand]) -> InsnSummary {
 
 /// The count of a shift, masked as the processor does (SDM vol. 2, SAL/SAR/SHL/SHR), if it is known.
 fn shift_count(form: &Form, operands: &[Operand]) -> Option<i128> {
-    let Some(Operand::Imm(Imm::Literal(count))) = operands.get(1) else { return None };
+    let Some(Operand::Imm(Imm::Literal(count))) = operands.last() else { return None };
     Some(count & if form.size == Some(Width::B64) { 63 } else { 31 })
 }
 
@@ -186,6 +186,9 @@ fn add_stack(effects: &mut Effects, form: &Form, operands: &[Operand]) {
     let acts = &form.acts;
     let size = i32::from(form.size.unwrap_or(Width::B64).bytes());
     let set = effects.writes.contains(Gpr::Rsp);
+    if form.mnemonic == "enter" {
+        return add_frame(effects, operands);
+    }
     effects.stack = match (set, operands) {
         (true, _) => known_move(form, operands),
         (false, _) if acts.calls => StackMove::By(0),
@@ -206,6 +209,26 @@ fn add_stack(effects: &mut Effects, form: &Form, operands: &[Operand]) {
         effects.reads = effects.reads.with(Gpr::Rsp);
         effects.writes = effects.writes.with(Gpr::Rsp);
     }
+}
+
+/// `enter` pushes rbp; for a level of n above 0, n - 1 addresses that it reads where rbp points, and that of
+/// its own frame; then it makes room (SDM vol. 2, ENTER).
+fn add_frame(effects: &mut Effects, operands: &[Operand]) {
+    effects.reads = effects.reads.with(Gpr::Rsp);
+    effects.writes = effects.writes.with(Gpr::Rsp);
+    effects.writes_memory = true;
+    let level = match operands {
+        [_, Operand::Imm(Imm::Literal(level))] => Some(level & 31),
+        _ => None,
+    };
+    effects.reads_memory = level.is_none_or(|level| level > 1);
+    effects.stack = match (operands, level) {
+        ([Operand::Imm(Imm::Literal(room)), _], Some(level)) => {
+            let by = i32::try_from(8 + 8 * level + room);
+            by.map_or(StackMove::Unknown, |by| StackMove::By(-by))
+        }
+        _ => StackMove::Unknown,
+    };
 }
 
 /// How far an instruction that writes rsp moves it: the usual ways to make and drop room tell.

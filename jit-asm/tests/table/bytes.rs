@@ -5,7 +5,7 @@ use crate::samples::{addresses, edges, excluded, few_addresses, in_turn, means, 
 use iced_x86::{
     Code, Decoder, DecoderOptions, Encoder, Instruction, InstructionInfoFactory, OpAccess, Register,
 };
-use jit_asm::template::{Effects, Flags};
+use jit_asm::template::{Effects, Flags, StackMove};
 use jit_asm::x64::form::{Form, Kind};
 use jit_asm::x64::operand::{Imm, Operand};
 use jit_asm::x64::rows::FORMS;
@@ -147,6 +147,12 @@ impl Checker {
         };
         if ours != theirs {
             self.fail(form, operands, &format!("effects {ours:?}\n    in iced {theirs:?}"));
+        }
+        // Of `leave` and of what jumps and calls iced counts the return address alone.
+        let (moves, takes) = (form.acts.push || form.acts.pop, form.acts.calls || form.mnemonic == "leave");
+        let by = insn.stack_pointer_increment();
+        if moves && !takes && ours.stack != StackMove::Unknown && ours.stack != StackMove::By(by) {
+            self.fail(form, operands, &format!("the stack moves by {by}"));
         }
         if ours.writes_flags.is_empty() != (insn.rflags_modified() == 0) && !by_cl(form) {
             self.fail(form, operands, "flags change in one of the two");

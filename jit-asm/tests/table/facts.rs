@@ -1,13 +1,12 @@
-//! Fact against fact: each form with iced's tables, and iced's instructions that are no form.
+//! Fact against fact: each form with iced's tables.
 
 use crate::iced::{
-    InOrder, Joined, Oracle, Part, Spelling, in_iced_order, instruction, mnemonic_of, named, register, vector,
+    InOrder, Joined, Oracle, Part, Prefix, Spelling, in_iced_order, instruction, named, register, vector,
 };
 use crate::samples::{class_of, vector_class_of};
-use expect_test::expect_file;
 use iced_x86::{
     Code, CpuidFeature, FlowControl, Instruction, InstructionInfo, InstructionInfoFactory, OpAccess,
-    OpCodeOperandKind as K, Register, RflagsBits,
+    Register, RflagsBits,
 };
 use jit_asm::template::Flags;
 use jit_asm::x64::form::{Access, FlagEffects, Form, FormOperand, Kind, Sizing};
@@ -59,7 +58,8 @@ fn check_memory(form: &Form, joined: Joined) -> Result<(), String> {
     let element = if theirs.is_packed() { theirs.element_size() } else { theirs.size() };
     let vsib = form.explicit().any(|o| o.kind == Kind::Vsib);
     let size = if vsib { element } else { theirs.size() };
-    if ours.is_some_and(|width| bytes(width) != size) {
+    let address = form.explicit().any(|o| o.kind == Kind::Mem && o.memory.is_none());
+    if ours.is_some_and(|width| bytes(width) != size) || address && size != 0 {
         return Err(format!("{form}: {theirs:?} in memory in iced"));
     }
     let theirs = features_of(joined.code);
@@ -134,10 +134,28 @@ fn access_of(access: OpAccess) -> Access {
     }
 }
 
+const IMPLICIT: &str = "implicit registers";
+
 /// Where iced says the same in another way: mnemonic, what is compared, iced's words, ours.
 const OTHER_WORDS: &[(&str, &str, &str, &str)] = &[
     // A copy of the sign cannot overflow: the manual clears the flag, iced has it written.
     ("sar", "flags", "w=oszpc u=a", "w=szpc 0=o u=a"),
+    // What may stay as it was is read whole in iced, also where its lower half is compared or loaded.
+    ("cmpxchg", IMPLICIT, "{EAX r, RAX r, RAX w}", "{EAX r, RAX w}"),
+    (
+        "cmpxchg8b",
+        IMPLICIT,
+        "{EAX r, EBX r, ECX r, EDX r, RAX r, RAX w, RDX r, RDX w}",
+        "{EAX r, EBX r, ECX r, EDX r, RAX w, RDX w}",
+    ),
+    // It pushes rbp, addresses of frames that it reads, and its own.
+    ("enter", "stack memory", "[Write, Read, Write, Write]", "[Write]"),
+    (
+        "rep lodsd",
+        IMPLICIT,
+        "{RAX r, RAX w, RCX r, RCX w, RSI r, RSI w}",
+        "{EAX r, RAX w, RCX r, RCX w, RSI r, RSI w}",
+    ),
 ];
 
 /// What is compared, iced's words for it, and ours.
@@ -149,7 +167,7 @@ fn compare(form: &Form, joined: Joined, operands: &[Operand], differences: &mut 
     let info = factory.info(&insn);
     let mut facts = operand_facts(form, joined, operands, info);
     facts.push(flag_facts(form, &insn));
-    facts.extend(stack_facts(form, &insn, info));
+    facts.extend(stack_facts(form, operands, &insn, info));
     facts.push(control_facts(form, &insn));
     for (what, theirs, ours) in facts {
         let known = (form.mnemonic, what.as_str(), theirs.as_str(), ours.as_str());
@@ -174,7 +192,7 @@ fn operand_facts(form: &Form, joined: Joined, operands: &[Operand], info: &Instr
         .filter(|u| !named.contains(&u.register().full_register()))
         .flat_map(|u| uses(u.register(), access_of(u.access())));
     let (theirs, ours) = (set(theirs), implicit(form));
-    facts.push(("implicit registers".to_owned(), format!("{theirs:?}"), format!("{ours:?}")));
+    facts.push((IMPLICIT.to_owned(), words(&theirs), words(&ours)));
     facts
 }
 
@@ -189,8 +207,8 @@ fn flag_facts(form: &Form, insn: &Instruction) -> Fact {
     ("flags".to_owned(), flags.to_string(), form.flags.to_string())
 }
 
-fn stack_facts(form: &Form, insn: &Instruction, info: &InstructionInfo) -> [Fact; 2] {
-    let by = (insn.stack_pointer_increment().to_string(), stack_move(form).to_string());
+fn stack_facts(form: &Form, operands: &[Operand], insn: &Instruction, info: &InstructionInfo) -> [Fact; 2] {
+    let by = (insn.stack_pointer_increment().to_string(), stack_move(form, operands).to_string());
     let on_stack = info
         .used_memory()
         .iter()
@@ -227,12 +245,14 @@ fn control_facts(form: &Form, insn: &Instruction) -> Fact {
     ("jumps, calls, leaves, traps".to_owned(), format!("{theirs:?}"), format!("{ours:?}"))
 }
 
-/// Whether a count of 0 keeps the flags: iced tells for immediates; a count in cl does what one would.
+/// Whether a count of 0 keeps the flags: iced tells for immediates; a count in cl does what one would, and
+/// what is repeated no times does nothing.
 fn counts(form: &Form, joined: Joined) -> bool {
     let zero: Vec<Operand> = form.explicit().enumerate().map(|(i, o)| sample(o, i, false, 0)).collect();
     let changed = !form.flags.changed().is_empty();
     let by_imm = instruction(form, joined, &zero, 4).rflags_modified() == 0;
-    changed && (by_imm || form.explicit().any(|o| o.kind == Kind::Fixed(Gpr::Rcx)))
+    let repeated = matches!(joined.prefix, Prefix::Rep | Prefix::Repne);
+    changed && (by_imm || repeated || form.explicit().any(|o| o.kind == Kind::Fixed(Gpr::Rcx)))
 }
 
 fn explicit_registers(operands: &[Operand]) -> Vec<Register> {
@@ -254,6 +274,12 @@ fn explicit_registers(operands: &[Operand]) -> Vec<Register> {
 }
 
 type Uses = BTreeSet<(String, char)>;
+
+/// `{RAX r, RAX w}`.
+fn words(uses: &Uses) -> String {
+    let words: Vec<String> = uses.iter().map(|(register, how)| format!("{register} {how}")).collect();
+    format!("{{{}}}", words.join(", "))
+}
 
 fn set(uses: impl Iterator<Item = (String, char)>) -> Uses {
     uses.collect()
@@ -289,11 +315,18 @@ fn implicit(form: &Form) -> Uses {
 
 /// What iced calls the increment: of the stack pointer by the instruction itself, before a callee returns
 /// and not counting where `leave` takes it from.
-fn stack_move(form: &Form) -> i32 {
+fn stack_move(form: &Form, operands: &[Operand]) -> i32 {
     let size = i32::from(form.size.unwrap_or(Width::B64).bytes());
     let more = if form.mnemonic == "ret" { 2 * form.arity() as i32 } else { 0 };
     match (form.acts.push, form.acts.pop) {
         _ if form.mnemonic == "leave" => 0,
+        // rbp, an address a level, and the room.
+        _ if form.mnemonic == "enter" => match operands {
+            [Operand::Imm(Imm::Literal(room)), Operand::Imm(Imm::Literal(level))] => {
+                -(size * (1 + *level as i32) + *room as i32)
+            }
+            _ => panic!("enter takes two numbers"),
+        },
         (true, _) => -size,
         (_, true) => size + more,
         _ => 0,
@@ -313,66 +346,6 @@ fn every_form_agrees_with_iced() {
         }
     }
     assert!(wrong.is_empty(), "{} differences\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// Why an instruction of one of our mnemonics is no form.
-fn reason(code: Code) -> &'static str {
-    let name = format!("{code:?}");
-    let op = code.op_code();
-    let kinds: Vec<K> = (0..op.op_count()).map(|n| op.op_kind(n)).collect();
-    let any = |wanted: &[K]| kinds.iter().any(|k| wanted.contains(k));
-    let word = op.op_code_string().starts_with("o16 ");
-    if any(&[K::seg_reg, K::fs, K::gs]) {
-        "segment registers are the operating system's"
-    } else if any(&[K::cr_reg, K::dr_reg]) {
-        "control and debug registers are the operating system's"
-    } else if any(&[K::mem_offs]) {
-        "64-bit absolute addresses: rip-relative or a register reach as far"
-    } else if name.starts_with("Sal_") {
-        "an undocumented second opcode of shl"
-    } else if name.ends_with("F6r1") || name.ends_with("F7r1") {
-        "an undocumented second opcode of test"
-    } else if name.contains("_m16") {
-        "far jumps and calls change the code segment"
-    } else if word && (name.starts_with('J') || name.starts_with("Call") || name.starts_with("Ret")) {
-        "a 16-bit branch cuts rip"
-    } else if matches!(code, Code::Leavew) {
-        "a frame of 16 bits"
-    } else if word && name.starts_with("Push") {
-        "an immediate has no width to be written, so push takes 64 bits"
-    } else if matches!(
-        code,
-        Code::Movsxd_r16_rm16 | Code::Movsxd_r32_rm32 | Code::Movzx_r16_rm16 | Code::Movsx_r16_rm16
-    ) {
-        "extends nothing: mov"
-    } else if matches!(code, Code::Nopw | Code::Nopq) {
-        "written xchg ax, ax and xchg rax, rax"
-    } else {
-        panic!("{code:?} {} is missing without a reason", op.instruction_string())
-    }
-}
-
-#[test]
-fn what_is_left_out_is_a_decision() {
-    let oracle = Oracle::new();
-    let joined: HashSet<Code> =
-        FORMS.iter().filter_map(|f| oracle.join(f).ok()).map(|joined| joined.code).collect();
-    let ours: HashSet<String> = joined.iter().map(|&code| mnemonic_of(code)).collect();
-    let mut missing: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for code in Code::values().filter(|c| c.op_code().mode64() && ours.contains(&mnemonic_of(*c))) {
-        if !joined.contains(&code) {
-            missing.entry(reason(code)).or_default().push(format!("{code:?}"));
-        }
-    }
-    let mut text =
-        String::from("Instructions of the table's mnemonics that it leaves out, by iced's names.\n");
-    for (reason, codes) in missing {
-        text += &format!("\n{reason}\n");
-        for line in codes.chunks(6) {
-            text += &format!("    {}\n", line.join(" "));
-        }
-    }
-    expect_file!["left_out.txt"].assert_eq(&text);
 }
 
 /// Other spellings than iced's, each a decision.

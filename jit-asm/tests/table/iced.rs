@@ -82,7 +82,8 @@ pub(crate) fn iced_name(mnemonic: &str) -> String {
     let mnemonic = mnemonic.rsplit_once(' ').map_or(mnemonic, |(_, name)| name);
     match mnemonic {
         "sal" => return "shl".to_owned(),
-        "xlatb" => return "xlat".to_owned(),
+        "loopz" => return "loope".to_owned(),
+        "loopnz" => return "loopne".to_owned(),
         _ => {}
     }
     for stem in ["set", "cmov", "j"] {
@@ -150,8 +151,8 @@ fn prefix(form: &Form) -> Prefix {
     let word = form.mnemonic.split_once(' ').map(|(word, _)| word);
     match (form.lock, word, form.repeat) {
         (true, ..) => Prefix::Lock,
-        (_, Some("rep" | "repe"), Some(Repeat::F3)) => Prefix::Rep,
-        (_, Some("repne"), Some(Repeat::F2)) => Prefix::Repne,
+        (_, Some("rep" | "repe" | "repz"), Some(Repeat::F3)) => Prefix::Rep,
+        (_, Some("repne" | "repnz"), Some(Repeat::F2)) => Prefix::Repne,
         (_, Some(_), _) => panic!("{form}: the prefix is not the one of its name"),
         _ => Prefix::None,
     }
@@ -180,15 +181,15 @@ fn spelling(form: &Form) -> Spelling {
     }
 }
 
-/// An opcode text without what follows from the operands or says that there is nothing: `o32` and `NP`.
+/// An opcode text without what follows from the operands or says that there is nothing: `o32`, `a64` and `NP`.
 fn opcode_of(text: &str) -> Opcode {
     let is_prefix =
-        |word: &&str| matches!(*word, "NP" | "o16" | "o32" | "o64" | "66" | "F2" | "F3" | "REX.W");
+        |word: &&str| matches!(*word, "NP" | "a64" | "o16" | "o32" | "o64" | "66" | "F2" | "F3" | "REX.W");
     let words: Vec<&str> = text.split(' ').collect();
     let count = words.iter().take(words.len() - 1).take_while(|word| is_prefix(word)).count();
     let mut prefixes: Vec<String> = words[..count]
         .iter()
-        .filter(|word| !matches!(**word, "NP" | "o32"))
+        .filter(|word| !matches!(**word, "NP" | "a64" | "o32"))
         .map(|word| word.replace("o16", "66").replace("o64", "REX.W"))
         .collect();
     prefixes.sort();

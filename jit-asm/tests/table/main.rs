@@ -15,6 +15,7 @@ mod facts;
 mod golden;
 mod holes;
 mod iced;
+mod left_out;
 mod mismatches;
 mod samples;
 mod slips;

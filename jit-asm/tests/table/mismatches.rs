@@ -43,7 +43,7 @@ const fn hole(width: Option<Width>) -> Operand {
 #[rustfmt::skip] // One mistake, one line.
 const MISTAKES: &[(&str, &[Operand])] = &[
     ("mvo", &[RAX, RCX]),
-    ("adcx", &[RAX, RCX]),
+    ("adcs", &[RAX, RCX]),
     ("frobnicate", &[]),
     ("mov", &[RAX]),
     ("cqo", &[RAX]),

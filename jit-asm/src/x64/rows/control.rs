@@ -4,19 +4,27 @@ use super::parse::{Row, row, row_of};
 
 #[rustfmt::skip] // One row, one line.
 pub(super) const ROWS: &[Row] = &[
-    //  mnemonic  operands                encoding        effects
-    row("jmp",    "r:rel8",               "f64 EB cb",    "jumps leaves"),
-    row("jmp",    "r:rel32",              "f64 E9 cd",    "jumps leaves"),
-    row("jmp",    "r:r/m64",              "f64 FF /4",    "jumps leaves"),
-    row("call",   "r:rel32",              "f64 E8 cd",    "push calls"),
-    row("call",   "r:r/m64",              "f64 FF /2",    "push calls"),
-    row("ret",    "",                     "f64 C3",       "pop jumps leaves"),
-    row("ret",    "r:uimm16",             "f64 C2 iw",    "pop jumps leaves"),
-    row("leave",  "rw:<rbp>, w:<rsp>",    "d64 C9",       "pop"),
-    row("int3",   "",                     "CC",           "traps"),
-    row("ud2",    "",                     "0F 0B",        "traps leaves"),
-    row("nop",    "",                     "90",           ""),
-    row("nop",    "n:r/mv",               "0F 1F /0",     ""),
+    //  mnemonic   operands                      encoding        effects
+    row("jmp",     "r:rel8",                     "f64 EB cb",    "jumps leaves"),
+    row("jmp",     "r:rel32",                    "f64 E9 cd",    "jumps leaves"),
+    row("jmp",     "r:r/m64",                    "f64 FF /4",    "jumps leaves"),
+    row("call",    "r:rel32",                    "f64 E8 cd",    "push calls"),
+    row("call",    "r:r/m64",                    "f64 FF /2",    "push calls"),
+    row("ret",     "",                           "f64 C3",       "pop jumps leaves"),
+    row("ret",     "r:uimm16",                   "f64 C2 iw",    "pop jumps leaves"),
+    row("loop",    "r:rel8, rw:<rcx>",           "f64 E2 cb",    "jumps"),
+    row("loope",   "r:rel8, rw:<rcx>",           "f64 E1 cb",    "r=z jumps"),
+    row("loopz",   "r:rel8, rw:<rcx>",           "f64 E1 cb",    "r=z jumps"),
+    row("loopne",  "r:rel8, rw:<rcx>",           "f64 E0 cb",    "r=z jumps"),
+    row("loopnz",  "r:rel8, rw:<rcx>",           "f64 E0 cb",    "r=z jumps"),
+    row("jrcxz",   "r:rel8, r:<rcx>",            "f64 E3 cb",    "jumps"),
+    row("enter",   "r:uimm16, r:imm8, rw:<rbp>", "d64 C8 iw ib", "push"),
+    row("leave",   "rw:<rbp>, w:<rsp>",          "d64 C9",       "pop"),
+    row("int3",    "",                           "CC",           "traps"),
+    row("ud2",     "",                           "0F 0B",        "traps leaves"),
+    row("endbr64", "",                           "F3 0F 1E FA",  ""),
+    row("nop",     "",                           "90",           ""),
+    row("nop",     "n:r/mv",                     "0F 1F /0",     ""),
 ];
 
 /// The sixteen conditions (SDM vol. 2, appendix B.1.4.7) as `(n, name, effects)`, each name once.

@@ -38,20 +38,44 @@
 //! at its row; well under a second for the table.
 
 mod arithmetic;
+mod atomic;
+mod bits;
 mod control;
 mod encoding;
+mod flags;
 mod kinds;
 mod moves;
 mod parse;
 mod shape;
 mod shifts;
+mod strings;
+mod system;
 
 use super::form::Form;
 pub use parse::{Row, forms_of, row, row_of};
 
 /// All rows, by family.
-pub const FAMILIES: &[&[Row]] =
-    &[moves::ROWS, arithmetic::EIGHT, arithmetic::ROWS, shifts::ROWS, control::ROWS, control::CONDITIONAL];
+pub const FAMILIES: &[&[Row]] = &[
+    moves::ROWS,
+    arithmetic::EIGHT,
+    arithmetic::ROWS,
+    shifts::ROWS,
+    shifts::MORE,
+    bits::ROWS,
+    control::ROWS,
+    control::CONDITIONAL,
+    strings::LOADS,
+    strings::COUNTED,
+    strings::REP,
+    strings::COMPARED,
+    strings::REPE,
+    strings::REPZ,
+    strings::REPNE,
+    strings::REPNZ,
+    flags::ROWS,
+    atomic::ROWS,
+    system::ROWS,
+];
 
 const COUNT: usize = {
     let mut count = 0;

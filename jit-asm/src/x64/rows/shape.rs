@@ -1,6 +1,7 @@
 //! What a row says, whether it agrees with itself, and the forms it stands for.
 
 use crate::features::Features;
+use crate::reg::Gpr;
 use crate::x64::form::{
     Access, Acts, Extension, FlagEffects, Form, FormOperand, Kind, Map, ModRm, OPERANDS, Place, Repeat,
     Sizing, Vex, VexLength, VexW,
@@ -168,6 +169,11 @@ pub(super) const fn check(s: &Shape) {
 const fn check_operand(s: &Shape, o: &RowOperand, tail: usize) {
     let whole = same(o.width, RowWidth::Is(Width::B64)) || !(o.implicit && o.access.writes());
     assert!(!s.rex_w || whole || s.acts.stores, "with REX.W a register is written whole");
+    let plain = matches!(s.sizing, Sizing::Plain) && s.vex.is_none();
+    let rax = matches!(o.kind, Kind::Fixed(Gpr::Rax)) && same(o.width, RowWidth::Is(Width::B64));
+    assert!(!(plain && rax) || s.rex_w, "rax wants REX.W");
+    let narrow = o.implicit && !same(o.width, RowWidth::Is(Width::B64));
+    assert!(!(plain && s.acts.calls && narrow), "what a call to the system changes has 64 bits");
     match o.kind {
         Kind::Reg => {
             let zero = matches!(s.sizing, Sizing::ZeroExtended);
@@ -217,7 +223,7 @@ const fn check_size(s: &Shape, wide: bool, narrow: bool) {
     assert!(!several || !(s.prefix_66 && !mandatory || s.rex_w), "66 and REX.W follow from v, y and z");
     match s.sizing {
         Sizing::Plain => assert!(
-            several || wide == s.rex_w || sized_by_rex(s),
+            several || wide == s.rex_w || sized_by_itself(s),
             "64 bits want REX.W, and the other way round"
         ),
         Sizing::ZeroExtended => assert!(wide && !several && !s.rex_w, "z32 wants a 64-bit register"),
@@ -227,14 +233,18 @@ const fn check_size(s: &Shape, wide: bool, narrow: bool) {
     }
 }
 
-/// Whether nothing but REX.W itself says the size: `cmpxchg16b`, and the string instructions, which name
-/// no operand.
-const fn sized_by_rex(s: &Shape) -> bool {
+/// Whether nothing but REX.W says the size, or nothing at all: `cmpxchg16b`; the string instructions, which
+/// name no operand; `syscall`; `rdpid`, whose one register has 64 bits as if it were an address.
+const fn sized_by_itself(s: &Shape) -> bool {
     s.acts.loads
         || s.acts.stores
+        || s.acts.calls
         || matches!(
             s.operands[0],
-            Some(RowOperand { memory: RowWidth::Is(Width::B128), kind: Kind::Mem, .. })
+            Some(
+                RowOperand { memory: RowWidth::Is(Width::B128), kind: Kind::Mem, .. }
+                    | RowOperand { kind: Kind::Reg, in_rm: true, .. }
+            )
         )
 }
 

@@ -1,12 +1,14 @@
 //! Shifts and rotations: one group of digits (SDM vol. 2, table A-6, group 2).
 
-use super::parse::{Row, row_of};
+use super::parse::{Row, row, row_of};
 
 /// Digit, mnemonic, effects of the forms by 1, effects of the forms by a count. The manual leaves the
 /// overflow flag undefined for counts above 1, and no flag changes when the masked count is 0.
-const SHIFTS: [(u8, &str, &str, &str); 6] = [
+const SHIFTS: [(u8, &str, &str, &str); 8] = [
     (0, "rol", "w=oc", "w=c u=o counts"),
     (1, "ror", "w=oc", "w=c u=o counts"),
+    (2, "rcl", "r=c w=oc", "r=c w=c u=o counts"),
+    (3, "rcr", "r=c w=oc", "r=c w=c u=o counts"),
     (4, "shl", "w=oszpc u=a", "w=szpc u=oa counts"),
     (4, "sal", "w=oszpc u=a", "w=szpc u=oa counts"),
     (5, "shr", "w=oszpc u=a", "w=szpc u=oa counts"),
@@ -36,3 +38,17 @@ pub(super) const ROWS: &[Row] = &{
     }
     rows
 };
+
+/// Shifts of two registers, and those that leave the flags alone.
+#[rustfmt::skip] // One row, one line.
+pub(super) const MORE: &[Row] = &[
+    //  mnemonic  operands                 encoding                   effects
+    row("shld",   "rw:r/mv, r:rv, r:imm8", "0F A4 /r ib",             "w=szpc u=oa counts"),
+    row("shld",   "rw:r/mv, r:rv, r:cl",   "0F A5 /r",                "w=szpc u=oa counts"),
+    row("shrd",   "rw:r/mv, r:rv, r:imm8", "0F AC /r ib",             "w=szpc u=oa counts"),
+    row("shrd",   "rw:r/mv, r:rv, r:cl",   "0F AD /r",                "w=szpc u=oa counts"),
+    row("rorx",   "w:ry, r:r/my, r:imm8",  "VEX.LZ.F2.0F3A F0 /r ib", "bmi2"),
+    row("sarx",   "w:ry, r:r/my, r:ry",    "VEX.LZ.F3.0F38 F7 /r",    "bmi2"),
+    row("shlx",   "w:ry, r:r/my, r:ry",    "VEX.LZ.66.0F38 F7 /r",    "bmi2"),
+    row("shrx",   "w:ry, r:r/my, r:ry",    "VEX.LZ.F2.0F38 F7 /r",    "bmi2"),
+];
