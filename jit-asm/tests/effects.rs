@@ -78,6 +78,33 @@ fn flags() {
 }
 
 #[test]
+fn repetitions() {
+    check("rep movsb", expect!["{rcx, rsi, rdi}/d -> {rcx, rsi, rdi}/, stack 0, loads, stores"]);
+    // Repeated no times, a comparison leaves the flags, and a load its register.
+    check(
+        "repe cmpsb; setz al",
+        expect!["{rax, rcx, rsi, rdi}/zd -> {rax, rcx, rsi, rdi}/oszapc, stack 0, loads"],
+    );
+    check("cmpsb; setz al", expect!["{rax, rsi, rdi}/d -> {rax, rsi, rdi}/oszapc, stack 0, loads"]);
+    check("rep lodsq", expect!["{rax, rcx, rsi}/d -> {rax, rcx, rsi}/, stack 0, loads"]);
+    check("cld; std; stosd", expect!["{rax, rdi}/ -> {rdi}/d, stack 0, stores"]);
+    check(
+        "again: lodsb; loop again",
+        expect!["{rax, rcx, rsi}/d -> {rax, rcx, rsi}/, stack 0, loads, jumps"],
+    );
+}
+
+#[test]
+fn frames() {
+    check("enter 32, 0; leave", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack unknown, loads, stores"]);
+    check("enter 32, 0", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack -40, stores"]);
+    check("enter 8, 3", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack -40, loads, stores"]);
+    check("enter 8, {level}", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack unknown, loads, stores"]);
+    check("enter {room}, 0", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack unknown, stores"]);
+    check("pushfq; popfq", expect!["{rsp}/oszapcd -> {rsp}/oszapcd, stack 0, loads, stores"]);
+}
+
+#[test]
 fn paths() {
     // The jump may pass by the write, so the read behind it may see the entry's value.
     check(

@@ -224,7 +224,8 @@ fn aim(mnemonic: &str, arg: &mut Arg) {
 
 /// Whether the mnemonic is one of a relative jump or call.
 pub(super) fn takes_target(mnemonic: &str) -> bool {
-    select::select(mnemonic, &[Operand::Target(Distance::Near)]).is_ok()
+    let takes = |distance| select::select(mnemonic, &[Operand::Target(distance)]).is_ok();
+    takes(Distance::Near) || takes(Distance::Short)
 }
 
 fn refused_mnemonic(mnemonic: &Name) -> Option<Error> {

@@ -160,6 +160,52 @@ fn effects_follow_the_jumps_of_the_template() {
 }
 
 #[test]
+fn loops_reach_near_labels_only() {
+    check(
+        "again: add rax, rcx; loop again; jrcxz end; loopne again; end:",
+        expect![[r#"
+             0 4801c8         again: add rax, rcx
+             3 e2fb           loop again
+             5 e302           jrcxz end
+             7 e0f7           loopne again; end:
+        "#]],
+    );
+    let far = |jump: &str, between: usize| format!("again: {} {jump} again", "nop; ".repeat(between));
+    assert!(assemble(&far("loop", 126)).is_ok());
+    check(
+        &far("loop", 127),
+        expect![[r#"
+        `loop` reaches 128 bytes back and 127 ahead; this label is 129 back
+        help: `dec rcx; jnz` reaches everything
+    "#]],
+    );
+    check(
+        &format!("loope end; {}end:", "nop; ".repeat(128)),
+        expect![[r#"
+        `loope` reaches 128 bytes back and 127 ahead; this label is 128 ahead
+        help: `dec rcx` and two jumps reach everything
+    "#]],
+    );
+    check(
+        "loop {l}; jrcxz {somewhere}",
+        expect![[r#"
+        `loop` has a distance of 8 bits, and this target may be anywhere
+        help: its target is a label of the same template: `loop again`; `dec rcx; jnz` reaches everything
+        `jrcxz` has a distance of 8 bits, and this target may be anywhere
+        help: its target is a label of the same template: `jrcxz again`; `test rcx, rcx; jz` reaches everything
+    "#]],
+    );
+    check(
+        "loop rax; loop 5; loop",
+        expect![[r#"
+        rax does not fit here: wants a label or function
+        the number 5 does not fit here: wants a label or function
+        `loop` takes 1 operands, not 0
+    "#]],
+    );
+}
+
+#[test]
 fn a_template_has_a_longest_length() {
     let long = "mov rax, 0x1122334455667788; ".repeat(6554);
     let errors = assemble(&long).unwrap_err();

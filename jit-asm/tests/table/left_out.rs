@@ -91,8 +91,8 @@ fn extension(code: Code) -> Option<&'static str> {
         Some(stem) => name.starts_with(stem),
         None => name == wanted,
     };
-    let has = |wanted: &&str| names.iter().any(|name| is(name, wanted));
-    EXTENSIONS.iter().find(|(_, extensions)| extensions.iter().any(|e| has(e))).map(|(reason, _)| *reason)
+    let has = |wanted: &str| names.iter().any(|name| is(name, wanted));
+    EXTENSIONS.iter().find(|(_, extensions)| extensions.iter().copied().any(has)).map(|(reason, _)| *reason)
 }
 
 fn reason(code: Code) -> Reason {

@@ -1,7 +1,8 @@
 //! Statements into bytes: forms selected, fields found, local labels resolved.
 //!
 //! Every jump to a label of the template starts short. As long as one does not reach, it is made long and
-//! places are counted again; code only grows, so this ends, with the fewest long jumps there can be.
+//! places are counted again; code only grows, so this ends, with the fewest long jumps there can be. `loop` and
+//! `jrcxz` cannot be made long: what they do not reach then is an error.
 //!
 //! A location hole makes one instruction into several, of which emission takes one. The template is then a
 //! sequence of parts: pieces whose length is fixed, and choices between them. A jump across a choice is short
@@ -14,7 +15,7 @@ mod write;
 use super::error::{Error, Errors};
 use super::stmt::{Hole, Location, Stmt};
 use crate::template::{Effects, HoleKind};
-use crate::x64::operand::{Distance, Operand, Width};
+use crate::x64::operand::Width;
 use labels::Labels;
 use select::{Selected, select_insn};
 
@@ -186,15 +187,17 @@ pub fn lay_out(stmts: &[Stmt]) -> Result<LaidOut, Vec<Error>> {
         selected.extend(errors.keep(select_insn(insn, number, &labels)));
     }
     let mut selected = errors.barrier(selected)?;
-    reach(&mut selected);
+    let places = reach(&mut selected);
 
     let mut errors = Errors::new();
-    let laid_out = write::write(&selected, &labels, &mut errors);
+    selected.iter().filter_map(|insn| insn.too_far(&places)).for_each(|error| errors.add(error));
+    let laid_out = write::write(&selected, &labels, places, &mut errors);
     errors.barrier(laid_out)
 }
 
-/// Place the instructions, and lengthen jumps until every one reaches.
-fn reach(insns: &mut [Selected]) {
+/// Place the instructions, and lengthen jumps until every one that can be long reaches. Where each begins, and
+/// the end.
+fn reach(insns: &mut [Selected]) -> Vec<usize> {
     loop {
         let mut end = 0;
         for insn in insns.iter_mut() {
@@ -203,17 +206,11 @@ fn reach(insns: &mut [Selected]) {
         }
         let places: Vec<usize> = insns.iter().map(|insn| insn.at).chain([end]).collect();
         let mut grew = false;
-        for insn in insns.iter_mut() {
-            let Some(target) = insn.target else { continue };
-            let from = insn.at + insn.chosen.len();
-            let far = i8::try_from(places[target] as i64 - from as i64).is_err();
-            if far && insn.chosen.operands.contains(&Operand::Target(Distance::Short)) {
-                insn.lengthen();
-                grew = true;
-            }
+        for insn in insns.iter_mut().filter(|insn| !insn.reaches(&places)) {
+            grew |= insn.lengthen();
         }
         if !grew {
-            return;
+            return places;
         }
     }
 }

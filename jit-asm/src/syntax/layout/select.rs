@@ -15,8 +15,8 @@ pub(super) struct Selected<'a> {
     pub(super) insn: &'a Insn,
     /// Of a location, the longest of the variants.
     pub(super) chosen: Chosen,
-    /// The form that reaches any target.
-    pub(super) far: &'static Form,
+    /// The form that reaches any target, if there is one.
+    far: Option<&'static Form>,
     /// Where an operand is a location: which, and the instruction for each thing it may become.
     pub(super) variants: Option<(usize, Vec<(Variant, Chosen)>)>,
     /// Offset in the template, as if every location were the longest.
@@ -56,12 +56,39 @@ pub(super) fn select_insn<'a>(insn: &'a Insn, number: usize, labels: &Labels) ->
     if let Some(operand) = insn.args.iter().position(|arg| arg.hole(Slot::Location).is_some()) {
         return select_variants(insn, number, operand);
     }
-    let chosen = Chosen::of(&insn.mnemonic.text, written_operands(insn)).map_err(|m| no_form(insn, &m))?;
-    let mut selected = Selected { insn, far: chosen.form, chosen, variants: None, at: 0, number, target };
-    if target.is_some() {
-        selected.shorten();
+    let far = Chosen::of(&insn.mnemonic.text, written_operands(insn));
+    let far_form = far.as_ref().ok().map(|far| far.form);
+    let chosen = match (far, short_form(insn)) {
+        (_, Some(short)) if target.is_some() => short,
+        (Ok(far), _) => far,
+        (Err(_), Some(_)) => return Err(short_alone(insn)),
+        (Err(mismatch), None) => return Err(no_form(insn, &mismatch)),
+    };
+    Ok(Selected { insn, far: far_form, chosen, variants: None, at: 0, number, target })
+}
+
+/// The form for a target that is near, if there is one: a call has none.
+fn short_form(insn: &Insn) -> Option<Chosen> {
+    let mut operands = written_operands(insn);
+    let target = operands.iter_mut().find(|operand| matches!(operand, Operand::Target(_)))?;
+    *target = Operand::Target(Distance::Short);
+    Chosen::of(&insn.mnemonic.text, operands).ok()
+}
+
+/// Something outside of the template is the target of an instruction that reaches but 128 bytes.
+fn short_alone(insn: &Insn) -> Error {
+    let name = &insn.mnemonic.text;
+    Error::new(insn.extent, format!("`{name}` has a distance of 8 bits, and this target may be anywhere"))
+        .help(format!("its target is a label of the same template: `{name} again`; {}", instead_of(name)))
+}
+
+/// What reaches as far as one likes.
+fn instead_of(mnemonic: &str) -> &'static str {
+    match mnemonic {
+        "jrcxz" => "`test rcx, rcx; jz` reaches everything",
+        "loop" => "`dec rcx; jnz` reaches everything",
+        _ => "`dec rcx` and two jumps reach everything",
     }
-    Ok(selected)
 }
 
 /// The instruction for each thing that the location at `operand` may become.
@@ -98,8 +125,7 @@ fn select_variants(insn: &Insn, number: usize, operand: usize) -> Result<Selecte
     let Some(longest) = longest else { unreachable!("a location is at least in memory") };
     let chosen =
         Chosen { operands: longest.operands.clone(), form: longest.form, encoded: longest.encoded.clone() };
-    let far = chosen.form;
-    Ok(Selected { insn, far, chosen, variants: Some((operand, variants)), at: 0, number, target: None })
+    Ok(Selected { insn, far: None, chosen, variants: Some((operand, variants)), at: 0, number, target: None })
 }
 
 /// What a location may become, as operands with holes, what is more special first.
@@ -220,23 +246,35 @@ pub(super) fn text(insn: &Insn, operands: &[Operand]) -> String {
 }
 
 impl Selected<'_> {
-    /// The form for a near target, if there is one: a call has none.
-    fn shorten(&mut self) {
-        let mut operands = self.chosen.operands.clone();
-        let Some(target) = operands.iter_mut().find(|operand| matches!(operand, Operand::Target(_))) else {
-            return;
-        };
-        *target = Operand::Target(Distance::Short);
-        if let Ok(chosen) = Chosen::of(&self.insn.mnemonic.text, operands) {
-            self.chosen = chosen;
-        }
+    /// Whether its field holds the distance to the label it names.
+    pub(super) fn reaches(&self, places: &[usize]) -> bool {
+        let short = self.chosen.operands.contains(&Operand::Target(Distance::Short));
+        let fits = |target| i8::try_from(self.distance_to(target, places)).is_ok();
+        !short || self.target.is_none_or(fits)
     }
 
-    /// Back to the form for a far target.
-    pub(super) fn lengthen(&mut self) {
+    /// To the form for a far target, if there is one.
+    pub(super) fn lengthen(&mut self) -> bool {
+        let Some(form) = self.far else { return false };
         let operands = written_operands(self.insn);
-        let encoded = encode(self.far, &operands);
-        self.chosen = Chosen { operands, form: self.far, encoded };
+        let encoded = encode(form, &operands);
+        self.chosen = Chosen { operands, form, encoded };
+        true
+    }
+
+    /// That the label is out of reach, if it is.
+    pub(super) fn too_far(&self, places: &[usize]) -> Option<Error> {
+        let name = &self.insn.mnemonic.text;
+        let target = self.target.filter(|_| !self.reaches(places))?;
+        let distance = self.distance_to(target, places);
+        let (bytes, way) = (distance.unsigned_abs(), if distance < 0 { "back" } else { "ahead" });
+        let message = format!("`{name}` reaches 128 bytes back and 127 ahead; this label is {bytes} {way}");
+        Some(Error::new(self.insn.extent, message).help(instead_of(name)))
+    }
+
+    /// The distance from the end of the instruction to the one of this number.
+    pub(super) fn distance_to(&self, target: usize, places: &[usize]) -> i64 {
+        places[target] as i64 - self.end() as i64
     }
 
     /// Offset of the first byte behind it, as if every location were the longest.

@@ -11,9 +11,7 @@ use crate::x64::encode::{EncodedField, FieldKind, RegRole};
 use crate::x64::operand::{Index, Mem, Operand, Width};
 
 /// Put the template together.
-pub(super) fn write(insns: &[Selected], labels: &Labels, errors: &mut Errors) -> LaidOut {
-    let end = insns.last().map_or(0, Selected::end);
-    let places: Vec<usize> = insns.iter().map(|insn| insn.at).chain([end]).collect();
+pub(super) fn write(insns: &[Selected], labels: &Labels, places: Vec<usize>, errors: &mut Errors) -> LaidOut {
     let writer = Writer { insns, labels, places };
     let whole = writer.piece(0..insns.len(), true, errors);
     check_patchable(&whole, errors);
@@ -129,7 +127,7 @@ impl Writer<'_> {
         let width = if field.kind == FieldKind::Rel8 { 1 } else { 4 };
         let field_at = at + usize::from(field.at);
         if let (Some(_), Some(target)) = (&arg.label, insn.target) {
-            let distance = self.places[target] as i64 - insn.end() as i64;
+            let distance = insn.distance_to(target, &self.places);
             let backward = target <= insn.number;
             let between = if backward { target..insn.number } else { insn.number + 1..target };
             let longest: usize = self.insns[between.clone()]
