@@ -140,8 +140,8 @@ pub enum Kind {
     Vector,
     /// A vector register or memory.
     VectorMem,
-    /// Memory at addresses whose index is a vector register, of the operand's width.
-    Vsib,
+    /// Memory at addresses whose index is a vector register, of the operand's width, with elements of this one.
+    Vsib(Width),
     /// An immediate.
     Imm(Extension),
     /// A distance from the end of the instruction.
@@ -385,7 +385,7 @@ impl fmt::Display for FormOperand {
             Kind::Mem => write!(f, "m{memory}"),
             Kind::Vector => f.write_str(vector_word(self.width)),
             Kind::VectorMem => write!(f, "{}/m{memory}", vector_word(self.width)),
-            Kind::Vsib => write!(f, "vm{memory}{}", &vector_word(self.width)[..1]),
+            Kind::Vsib(index) => write!(f, "vm{}{}", index.bits(), &vector_word(self.width)[..1]),
             Kind::FixedVector(reg) => write!(f, "{reg}"),
             Kind::Ah => f.write_str("ah"),
             Kind::Imm(Extension::None) => write!(f, "imm{width}"),

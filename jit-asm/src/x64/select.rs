@@ -200,7 +200,7 @@ fn takes_memory(wanted: &FormOperand, mem: &Mem) -> bool {
         Kind::RegMem | Kind::VectorMem | Kind::Mem => {
             index.is_none() && mem.width.is_none_or(|width| wanted.memory == Some(width))
         }
-        Kind::Vsib => index == wanted.width && mem.width.is_none_or(|width| wanted.memory == Some(width)),
+        Kind::Vsib(_) => index == wanted.width && mem.width.is_none_or(|width| wanted.memory == Some(width)),
         _ => false,
     }
 }
@@ -256,7 +256,7 @@ fn check_address(mem: &Mem) -> Result<(), AddressFault> {
 /// A gather whose destination, index and mask are not three registers is an invalid opcode (SDM vol. 2,
 /// VGATHERDPS).
 fn gather_registers(form: &Form, operands: &[Operand]) -> Result<(), Mismatch> {
-    if !form.explicit().any(|o| o.kind == Kind::Vsib) {
+    if !form.explicit().any(|o| matches!(o.kind, Kind::Vsib(_))) {
         return Ok(());
     }
     let mut seen = vec![];

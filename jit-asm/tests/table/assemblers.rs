@@ -2,7 +2,7 @@
 //! bytes must come out.
 
 use crate::iced::structure;
-use crate::samples::{excluded, few_addresses, product, values};
+use crate::samples::{excluded, few_addresses, pairs, values};
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 use jit_asm::x64::encode;
 use jit_asm::x64::listing::line;
@@ -34,7 +34,7 @@ fn cases() -> Vec<Case> {
         let lists: Vec<_> = form.explicit().map(|o| values(form, o, &few, true)).collect();
         let near = |o: &Operand| *o == Operand::Target(Distance::Near) && form.mnemonic != "call";
         let all: Vec<_> =
-            product(&lists).into_iter().filter(|row| !excluded(form, row) && !row.iter().any(near)).collect();
+            pairs(&lists).into_iter().filter(|row| !excluded(form, row) && !row.iter().any(near)).collect();
         // An odd step meets even and odd places of every list.
         for operands in all.iter().step_by((all.len() / OF_A_FORM) | 1) {
             let Ok(selected) = select(&form.name(), operands) else { panic!("{form}: {operands:?}") };
@@ -67,7 +67,11 @@ fn assemble(cases: &[Case], tool: &str, directory: &Path) -> Result<Vec<Vec<u8>>
         // llvm-mc, which takes `ds:` for a prefix elsewhere.
         let branch = case.text.starts_with("jmp ") || case.text.starts_with("call ");
         let keep = tool == "as" || branch;
-        let text = if keep { case.text.clone() } else { case.text.replace("ds:", "") };
+        let mut text = if keep { case.text.clone() } else { case.text.replace("ds:", "") };
+        if tool == "llvm-mc" && case.text.contains("gather") {
+            // It wants the width of all elements together, or none.
+            text = text.replace("dword ptr ", "").replace("qword ptr ", "");
+        }
         let _ = writeln!(source, "L{n}: {text}");
     }
     let _ = writeln!(source, "L{}:\n.section .sizes", cases.len());

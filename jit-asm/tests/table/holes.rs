@@ -145,7 +145,7 @@ fn values(form: &Form, o: &FormOperand) -> Vec<Operand> {
         Kind::VectorMem => {
             vectors(o).into_iter().chain(hole_addresses(o.memory).into_iter().step_by(3)).collect()
         }
-        Kind::Vsib => vsib_addresses(o),
+        Kind::Vsib(_) => vsib_addresses(o),
         Kind::Imm(_) => vec![Operand::Imm(Imm::Literal(1)), Operand::Imm(Imm::Hole(o.width))],
         Kind::One => vec![Operand::Imm(Imm::Literal(1))],
         Kind::Rel => crate::samples::values(form, o, &[], false),
@@ -204,7 +204,7 @@ fn every_filling() {
             places.dedup(); // One register operand may stand in two places.
             for step in 0..[16, 16, 256, 64, 64, 64][places.len()] {
                 let filling = filling(&operands, &places, step);
-                let vsib = form.explicit().any(|o| o.kind == Kind::Vsib);
+                let vsib = form.explicit().any(|o| matches!(o.kind, Kind::Vsib(_)));
                 if places.contains(&1) && !vsib && filling.gprs[1] == Gpr::Rsp {
                     continue; // Not an IndexGpr.
                 }

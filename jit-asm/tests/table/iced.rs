@@ -116,7 +116,9 @@ impl Oracle {
         let ours = in_iced_order(form, spelling);
         let key = (iced_name(form.mnemonic), opcode_of_form(form));
         let mut near = vec![];
-        for &code in self.0.get(&key).into_iter().flatten() {
+        let same = self.0.get(&key);
+        let narrow = same.is_none().then(|| self.0.get(&narrow(&key))).flatten();
+        for &code in same.or(narrow).into_iter().flatten() {
             let theirs: Vec<String> = named(code, form).map(|n| kind(code, n)).collect();
             let same = theirs.len() == ours.len();
             let parts: Option<Vec<Part>> =
@@ -130,6 +132,11 @@ impl Oracle {
         let kinds: Vec<&String> = ours.iter().map(|o| &o.kind).collect();
         Err(format!("{form}: {key:?} {kinds:?} is not in iced, which has {near:?}"))
     }
+}
+
+/// The opcode with W0. Where the manual has W ignored, iced tells a 32-bit register (W0) from a 64-bit one.
+fn narrow((name, (prefixes, opcode)): &(String, Opcode)) -> (String, Opcode) {
+    (name.clone(), (prefixes.clone(), opcode.replace(".WIG ", ".W0 ")))
 }
 
 fn kind(code: Code, n: u32) -> String {
@@ -262,7 +269,7 @@ fn kind_name(form: &Form, o: &FormOperand) -> String {
         Kind::Vector => format!("{vector}_{place}"),
         Kind::VectorMem => format!("{vector}_or_mem"),
         Kind::Mem => "mem".to_owned(),
-        Kind::Vsib => format!("mem_vsib{}{}", o.memory.map_or(0, Width::bits), &vector[..1]),
+        Kind::Vsib(index) => format!("mem_vsib{}{}", index.bits(), &vector[..1]),
         Kind::Imm(Extension::Sign) => {
             format!("imm{bits}sex{}", form.use_width(o).map_or(0, Width::bits))
         }

@@ -112,7 +112,7 @@ pub(crate) fn values(form: &Form, o: &FormOperand, addresses: &[Mem], with_regis
     match o.kind {
         Kind::Vector => vectors(o.width),
         Kind::VectorMem if with_registers => vectors(o.width).into_iter().chain(memory()).collect(),
-        Kind::Vsib => addresses.iter().filter_map(|mem| Some(Operand::Mem(with_vsib(o, mem)?))).collect(),
+        Kind::Vsib(_) => addresses.iter().filter_map(|mem| Some(Operand::Mem(with_vsib(o, mem)?))).collect(),
         Kind::Reg => registers(class_of(o.width)),
         Kind::RegMem if with_registers => registers(class_of(o.width)).into_iter().chain(memory()).collect(),
         Kind::RegMem | Kind::VectorMem | Kind::Mem => memory().collect(),
@@ -152,6 +152,32 @@ pub(crate) fn product(lists: &[Vec<Operand>]) -> Vec<Vec<Operand>> {
     })
 }
 
+/// Every pair of values at every pair of places, the other places going round: of two lists every combination,
+/// of more those that find whatever is wrong with two operands together.
+pub(crate) fn pairs(lists: &[Vec<Operand>]) -> Vec<Vec<Operand>> {
+    if lists.len() <= 2 {
+        return product(lists);
+    }
+    let mut all = vec![];
+    for a in 0..lists.len() {
+        for b in a + 1..lists.len() {
+            for (i, j) in (0..lists[a].len()).flat_map(|i| (0..lists[b].len()).map(move |j| (i, j))) {
+                let at = |n: usize| {
+                    if n == a {
+                        i
+                    } else if n == b {
+                        j
+                    } else {
+                        5 * i + j + n
+                    }
+                };
+                all.push(lists.iter().enumerate().map(|(n, list)| list[at(n) % list.len()]).collect());
+            }
+        }
+    }
+    all
+}
+
 /// Every value of the longest list, the others going round.
 pub(crate) fn in_turn(lists: &[Vec<Operand>]) -> impl Iterator<Item = Vec<Operand>> + '_ {
     let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
@@ -175,7 +201,7 @@ pub(crate) fn excluded(form: &Form, operands: &[Operand]) -> bool {
     let eax = Operand::Reg(Reg { gpr: Gpr::Rax, class: RegClass::R32 });
     let vectors: Vec<Xmm> = operands.iter().filter_map(vector_or_index).collect();
     let equal = (1..vectors.len()).any(|i| vectors[..i].contains(&vectors[i]));
-    if equal && form.explicit().any(|o| o.kind == Kind::Vsib) {
+    if equal && form.explicit().any(|o| matches!(o.kind, Kind::Vsib(_))) {
         return true;
     }
     let nop = form.mnemonic == "xchg" && form.modrm == ModRm::Opcode && operands == [eax, eax];

@@ -50,6 +50,7 @@ mod shape;
 mod shifts;
 mod strings;
 mod system;
+mod vector;
 
 use super::form::Form;
 pub use parse::{Row, forms_of, row, row_of};
@@ -75,6 +76,22 @@ pub const FAMILIES: &[&[Row]] = &[
     flags::ROWS,
     atomic::ROWS,
     system::ROWS,
+    vector::moves::PAIRS,
+    vector::moves::ROWS,
+    vector::float::ARITHMETIC,
+    vector::float::PAIRS,
+    vector::float::ROWS,
+    vector::convert::PAIRS,
+    vector::convert::ROWS,
+    vector::integer::PAIRS,
+    vector::integer::SHIFTS_256,
+    vector::integer::ROWS,
+    vector::lanes::PAIRS,
+    vector::lanes::WIDENING,
+    vector::avx::ROWS,
+    vector::avx::GATHERS,
+    vector::fma::PACKED,
+    vector::fma::SCALAR,
 ];
 
 const COUNT: usize = {

@@ -98,7 +98,7 @@ const fn same(a: RowWidth, b: RowWidth) -> bool {
 }
 
 const fn is_rm(o: &RowOperand) -> bool {
-    o.in_rm || matches!(o.kind, Kind::RegMem | Kind::VectorMem | Kind::Mem | Kind::Vsib)
+    o.in_rm || matches!(o.kind, Kind::RegMem | Kind::VectorMem | Kind::Mem | Kind::Vsib(_))
 }
 
 const fn is_register(o: &RowOperand) -> bool {
@@ -213,7 +213,8 @@ const fn check_size(s: &Shape, wide: bool, narrow: bool) {
         assert!(!several || same(letter, RowWidth::Y), "VEX is of 32 or 64 bits");
         assert!(several == vex.w.is_none(), "W follows from y, and is said elsewhere");
         if let Some(w) = vex.w {
-            assert!(!wide || matches!(w, VexW::W1), "64 bits want W1");
+            let addresses = s.acts.loads || s.acts.stores;
+            assert!(!wide || matches!(w, VexW::W1) || addresses, "64 bits want W1");
             assert!(!narrow || !matches!(w, VexW::W1), "32 bits want W0");
         }
         assert!(!several || vex.length.is_some(), "a row stands for sizes or for lengths");
@@ -357,6 +358,11 @@ const fn vex(row: Option<RowVex>, size: Option<Width>, long: bool) -> Option<Vex
     Some(Vex { length, w })
 }
 
+/// The elements that a gather loads, which VEX.W tells (SDM vol. 2, VGATHERDPS, VGATHERDPD).
+const fn gathered(s: &Shape) -> Width {
+    if matches!(s.vex, Some(RowVex { w: Some(VexW::W1), .. })) { Width::B64 } else { Width::B32 }
+}
+
 /// The operands of a row at one size, each with its place.
 const fn operands(s: &Shape, size: Option<Width>, long: bool) -> [Option<FormOperand>; OPERANDS] {
     let (places, _) = register_places(s);
@@ -375,7 +381,10 @@ const fn operands(s: &Shape, size: Option<Width>, long: bool) -> [Option<FormOpe
             } else {
                 Place::None
             };
-            let (width, memory) = (width_at(o.width, size, long), width_at(o.memory, size, long));
+            let (width, mut memory) = (width_at(o.width, size, long), width_at(o.memory, size, long));
+            if matches!(o.kind, Kind::Vsib(_)) {
+                memory = Some(gathered(s));
+            }
             let RowOperand { access, implicit, .. } = o;
             operands[i] = Some(FormOperand { kind, width, memory, place, access, implicit });
         }

@@ -408,7 +408,7 @@ fn in_words(wanted: &[&FormOperand]) -> Vec<String> {
         (!widths.is_empty()).then(|| format!("{what} of {} bits", or(&bits)))
     };
     let registers = each(wanted, |o| o.width.filter(|_| matches!(o.kind, Kind::Reg | Kind::RegMem)));
-    let memory = each(wanted, |o| o.memory.filter(|_| o.kind != Kind::Vsib));
+    let memory = each(wanted, |o| o.memory.filter(|_| !matches!(o.kind, Kind::Vsib(_))));
     let immediates = each(wanted, |o| o.width.filter(|_| matches!(o.kind, Kind::Imm(_))));
     let mut fits = vectors_in_words(wanted);
     if registers == memory {
@@ -438,7 +438,7 @@ fn vectors_in_words(wanted: &[&FormOperand]) -> Vec<String> {
     let is_vector = |o: &&FormOperand| matches!(o.kind, Kind::Vector | Kind::VectorMem);
     let name = |width| if width == Width::B256 { "ymm" } else { "xmm" };
     let vectors = each(wanted, |o| o.width.filter(|_| is_vector(&o)));
-    let indexes = each(wanted, |o| o.width.filter(|_| o.kind == Kind::Vsib));
+    let indexes = each(wanted, |o| o.width.filter(|_| matches!(o.kind, Kind::Vsib(_))));
     let registers = vectors.into_iter().map(|width| format!("an {} register", name(width)));
     let addresses = indexes.into_iter().map(|width| format!("memory with an {} index", name(width)));
     registers.chain(addresses).collect()
