@@ -53,6 +53,7 @@ mod system;
 mod vector;
 
 use super::form::Form;
+use parse::count_of;
 pub use parse::{Row, forms_of, row, row_of};
 
 /// All rows, by family.
@@ -100,7 +101,7 @@ const COUNT: usize = {
     while family < FAMILIES.len() {
         let mut i = 0;
         while i < FAMILIES[family].len() {
-            count += forms_of(&FAMILIES[family][i]).1;
+            count += count_of(&FAMILIES[family][i]);
             i += 1;
         }
         family += 1;

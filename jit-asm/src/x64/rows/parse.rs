@@ -1,8 +1,8 @@
 //! Reading a row. Evaluated in constants: a slip panics in const evaluation, at the row's own line.
 
 use super::encoding::encoding;
-use super::kinds::KINDS;
-use super::shape::{MOST_FORMS, RowOperand, Shape, check, forms};
+use super::kinds;
+use super::shape::{MOST_FORMS, RowOperand, Shape, check, forms, sizes};
 use crate::features::Features;
 use crate::template::Flags;
 use crate::x64::form::{Access, Acts, FlagEffects, Form, Kind, OPERANDS};
@@ -57,6 +57,12 @@ pub const fn row_of(n: u8, text: [&'static str; 4]) -> Row {
 #[must_use]
 pub const fn forms_of(row: &Row) -> ([Form; MOST_FORMS], usize) {
     forms(&row.shape)
+}
+
+/// How many forms a row stands for.
+pub(super) const fn count_of(row: &Row) -> usize {
+    let (_, sizes) = sizes(&row.shape);
+    sizes * if row.shape.acts.lock { 2 } else { 1 }
 }
 
 const fn read(n: Option<u8>, text: [&'static str; 4]) -> Row {
@@ -158,19 +164,12 @@ const fn operand(text: &[u8]) -> RowOperand {
         [name @ .., b'(', b'r', b'm', b')'] => (name, true),
         _ => (name, false),
     };
-    let mut i = 0;
-    while i < KINDS.len() {
-        let (word, kind, width, memory) = KINDS[i];
-        if is(name, word) {
-            let fixed = matches!(kind, Kind::Fixed(_) | Kind::FixedVector(_) | Kind::Ah);
-            assert!(!implicit || fixed, "an operand that is not named is a definite register");
-            let register = matches!(kind, Kind::Reg | Kind::Vector);
-            assert!(!in_rm || register, "`(rm)` stands behind a register");
-            return RowOperand { kind, width, memory, access, implicit, in_rm };
-        }
-        i += 1;
-    }
-    panic!("no such kind of operand")
+    let Some((kind, width, memory)) = kinds::kind(name) else { panic!("no such kind of operand") };
+    let fixed = matches!(kind, Kind::Fixed(_) | Kind::FixedVector(_) | Kind::Ah);
+    assert!(!implicit || fixed, "an operand that is not named is a definite register");
+    let register = matches!(kind, Kind::Reg | Kind::Vector);
+    assert!(!in_rm || register, "`(rm)` stands behind a register");
+    RowOperand { kind, width, memory, access, implicit, in_rm }
 }
 
 const fn effects(text: &[u8], shape: &mut Shape) {

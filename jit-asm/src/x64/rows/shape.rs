@@ -291,26 +291,30 @@ const fn size_letter(s: &Shape) -> RowWidth {
 /// The most forms that a row stands for: three sizes, plain and locked.
 pub(super) const MOST_FORMS: usize = 6;
 
-/// The forms a row stands for: the first so many.
-pub(super) const fn forms(s: &Shape) -> ([Form; MOST_FORMS], usize) {
+/// The operand sizes or vector lengths that a row stands for: whether the length is 256 bits, and how many.
+pub(super) const fn sizes(s: &Shape) -> ([(Option<Width>, bool); 3], usize) {
     use Width::{B16, B32, B64};
-    let sizes: ([Option<Width>; 3], usize) = match (size_letter(s), s.sizing) {
+    if stands_for_two_lengths(s) {
+        return ([(None, false), (None, true), (None, false)], 2);
+    }
+    let (sizes, count) = match (size_letter(s), s.sizing) {
         (RowWidth::V, Sizing::Default64) => ([Some(B16), Some(B64), None], 2),
         (RowWidth::V, _) => ([Some(B16), Some(B32), Some(B64)], 3),
         (RowWidth::Y, _) => ([Some(B32), Some(B64), None], 2),
         (RowWidth::Z, _) => ([Some(B16), Some(B32), None], 2),
         _ => ([None; 3], 1),
     };
-    let (sizes, count) = sizes;
-    let mut all = [form(s, sizes[0], false); MOST_FORMS];
+    ([(sizes[0], false), (sizes[1], false), (sizes[2], false)], count)
+}
+
+/// The forms a row stands for: the first so many.
+pub(super) const fn forms(s: &Shape) -> ([Form; MOST_FORMS], usize) {
+    let (sizes, count) = sizes(s);
+    let mut all = [form(s, sizes[0].0, false); MOST_FORMS];
     let mut i = 1;
     while i < count {
-        all[i] = form(s, sizes[i], false);
+        all[i] = form(s, sizes[i].0, sizes[i].1);
         i += 1;
-    }
-    if stands_for_two_lengths(s) {
-        all[1] = form(s, None, true);
-        return (all, 2);
     }
     if !s.acts.lock {
         return (all, count);
