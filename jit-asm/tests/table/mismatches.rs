@@ -2,11 +2,13 @@
 
 use crate::bytes::Checker;
 use expect_test::expect_file;
-use jit_asm::Gpr;
 use jit_asm::x64::listing::line;
-use jit_asm::x64::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Width};
+use jit_asm::x64::operand::{
+    Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Vector, VectorClass, Width,
+};
 use jit_asm::x64::select::{forms_named, mnemonics, select};
 use jit_asm::x64::{FieldKind, encode};
+use jit_asm::{Gpr, Xmm};
 use std::fmt::Write as _;
 
 const fn reg(gpr: Gpr, class: RegClass) -> Operand {
@@ -31,6 +33,26 @@ const RCX: Operand = reg(Gpr::Rcx, RegClass::R64);
 const R9B: Operand = reg(Gpr::R9, RegClass::R8);
 const AT: Operand = mem(None, Base::Reg(Gpr::Rbx), None, Disp::Literal(0));
 const NEAR: Operand = Operand::Target(Distance::Near);
+
+const fn xmm(reg: Xmm) -> Operand {
+    Operand::Vector(Vector { reg, class: VectorClass::Xmm })
+}
+
+const fn ymm(reg: Xmm) -> Operand {
+    Operand::Vector(Vector { reg, class: VectorClass::Ymm })
+}
+
+const X1: Operand = xmm(Xmm::Xmm1);
+const X2: Operand = xmm(Xmm::Xmm2);
+const X3: Operand = xmm(Xmm::Xmm3);
+const Y1: Operand = ymm(Xmm::Xmm1);
+const Y2: Operand = ymm(Xmm::Xmm2);
+const Y3: Operand = ymm(Xmm::Xmm3);
+
+/// An address for every element of a vector.
+const fn each(reg: Xmm, class: VectorClass) -> Operand {
+    mem(None, Base::Reg(Gpr::Rbx), Some((Index::Vector(Vector { reg, class }), Scale::X4)), Disp::Literal(0))
+}
 
 const fn at(width: Width) -> Operand {
     mem(Some(width), Base::Reg(Gpr::Rbx), None, Disp::Literal(0))
@@ -102,6 +124,42 @@ const MISTAKES: &[(&str, &[Operand])] = &[
     ("imul", &[at(Width::B64), RAX]),
     ("xchg", &[RAX, imm(1)]),
     ("test", &[RAX, EAX]),
+    ("addps", &[X1, RAX]),
+    ("addps", &[AT, X1]),
+    ("addps", &[Y1, Y2]),
+    ("addps", &[X1, X2, X3]),
+    ("addsd", &[X1, at(Width::B128)]),
+    ("paddd", &[X1, imm(1)]),
+    ("movd", &[X1, RAX]),
+    ("movq", &[X1, EAX]),
+    ("movaps", &[AT, AT]),
+    ("movaps", &[RAX, X1]),
+    ("cvtsi2sd", &[X1, AT]),
+    ("cvtsi2sd", &[X1, AX]),
+    ("cvttsd2si", &[X1, X2]),
+    ("movmskps", &[RAX, X1]),
+    ("pextrb", &[at(Width::B32), X1, imm(1)]),
+    ("pshufd", &[X1, X2]),
+    ("pshufd", &[X1, X2, imm(256)]),
+    ("blendvps", &[X1, X2, X3]),
+    ("vaddps", &[X1, X2]),
+    ("vaddps", &[Y1, X2, Y3]),
+    ("vaddps", &[X1, X2, Y3]),
+    ("vaddps", &[X1, AT, AT]),
+    ("vaddps", &[X1, AT, X2]),
+    ("vaddsd", &[Y1, Y2, Y3]),
+    ("vcvtpd2ps", &[X1, AT]),
+    ("vinsertf128", &[Y1, Y2, Y3, imm(1)]),
+    ("vblendvps", &[Y1, Y2, AT, X3]),
+    ("vgatherdps", &[X1, each(Xmm::Xmm1, VectorClass::Xmm), X3]),
+    ("vgatherdps", &[X1, each(Xmm::Xmm2, VectorClass::Xmm), X2]),
+    ("vgatherdps", &[X1, each(Xmm::Xmm2, VectorClass::Ymm), X3]),
+    ("vgatherdpd", &[Y1, each(Xmm::Xmm2, VectorClass::Ymm), Y3]),
+    ("vgatherdps", &[X1, AT, X3]),
+    ("vmovaps", &[X1, each(Xmm::Xmm2, VectorClass::Xmm)]),
+    ("mov", &[RAX, each(Xmm::Xmm2, VectorClass::Xmm)]),
+    ("mov", &[RAX, X1]),
+    ("vaddpps", &[X1, X2, X3]),
 ];
 
 #[test]
@@ -136,6 +194,9 @@ fn every_mnemonic_with_everything() {
         vec![no_such, AL, AH, R9B, AX, EAX, RAX, RCX, CL, AT, NEAR, Operand::Target(Distance::Short)];
     let classes = [RegClass::R8, RegClass::R8High, RegClass::R16, RegClass::R32, RegClass::R64];
     operands.extend(classes.map(Operand::RegHole));
+    operands.extend([X1, Y2, each(Xmm::Xmm3, VectorClass::Xmm), each(Xmm::Xmm12, VectorClass::Ymm)]);
+    operands.extend([VectorClass::Xmm, VectorClass::Ymm].map(Operand::VectorHole));
+    operands.extend([Width::B128, Width::B256].map(at));
     operands.extend([0, 1, -1, 200, 300, -200, 1 << 31, 1 << 40, -(1 << 70), i128::MIN, i128::MAX].map(imm));
     let widths = [None, Some(Width::B8), Some(Width::B16), Some(Width::B32), Some(Width::B64)];
     operands.extend(widths.map(hole));

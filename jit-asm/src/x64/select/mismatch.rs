@@ -2,7 +2,7 @@
 
 use super::{imm_ranges, takes, takes_imm};
 use crate::x64::form::{Extension, Form, FormOperand, Kind};
-use crate::x64::operand::{Imm, Mem, Operand, Reg, RegClass, Vector, Width};
+use crate::x64::operand::{Imm, Index, Mem, Operand, Reg, RegClass, Vector, Width};
 use core::fmt;
 
 /// Why `select` found no form. Operands are counted from 0.
@@ -32,6 +32,8 @@ pub enum Mismatch {
         given: usize,
         /// How many it takes.
         takes: Vec<usize>,
+        /// The AVX form of the instruction, if that takes so many.
+        avx: Option<&'static str>,
     },
     /// Nothing says how wide a memory operand is.
     AmbiguousWidth {
@@ -48,6 +50,8 @@ pub enum Mismatch {
         is: String,
         /// What would fit, in words.
         fits: Vec<String>,
+        /// The AVX form of an SSE instruction that was given a ymm register.
+        avx: Option<&'static str>,
     },
     /// Two operands that must have one width have two.
     WidthsDiffer {
@@ -142,7 +146,8 @@ impl Mismatch {
         let mut takes: Vec<usize> = forms.iter().map(|form| form.arity()).collect();
         takes.sort_unstable();
         takes.dedup();
-        Mismatch::OperandCount { mnemonic: mnemonic.to_owned(), given, takes }
+        let avx = avx_form(mnemonic, |form| form.arity() == given);
+        Mismatch::OperandCount { mnemonic: mnemonic.to_owned(), given, takes, avx }
     }
 
     /// The operand at fault, if it is one operand's fault.
@@ -174,7 +179,7 @@ impl Mismatch {
             Mismatch::Prefix { prefix, mnemonic, .. } => {
                 format!("`{prefix}` cannot stand in front of `{mnemonic}`")
             }
-            Mismatch::OperandCount { mnemonic, given, takes } => {
+            Mismatch::OperandCount { mnemonic, given, takes, .. } => {
                 let takes: Vec<String> = takes.iter().map(ToString::to_string).collect();
                 format!("`{mnemonic}` takes {} operands, not {given}", or(&takes))
             }
@@ -243,10 +248,16 @@ impl Mismatch {
                 let quoted: Vec<String> = takes.iter().map(|name| format!("`{name}`")).collect();
                 Some(format!("`{prefix}` goes with {}", or(&quoted)))
             }
-            Mismatch::OperandCount { .. } | Mismatch::Operand { .. } => None,
+            Mismatch::OperandCount { avx, given, .. } => {
+                Some(format!("`{}` takes {given} operands", (*avx)?))
+            }
+            Mismatch::Operand { avx, .. } => Some(format!("`{}` takes ymm registers", (*avx)?)),
             Mismatch::AmbiguousWidth { widths, .. } => {
                 let widest = widths.last()?;
                 Some(format!("write the width in front of it, like `{widest} [..]`"))
+            }
+            Mismatch::WidthsDiffer { a, b } if a.1.max(b.1) > Width::B64 => {
+                Some("both must have one width; xmm3 is the lower half of ymm3".to_owned())
             }
             Mismatch::WidthsDiffer { .. } => Some(
                 "both must have one width; movzx, movsx and movsxd widen, and the lower half of a register has \
@@ -324,6 +335,13 @@ fn describe(operand: &Operand) -> String {
         Operand::VectorHole(class) => {
             format!("a hole for a vector register of {} bits", class.width().bits())
         }
+        Operand::Mem(Mem {
+            index: Some((Index::Vector(Vector { class, .. }) | Index::VectorHole(class), _)),
+            ..
+        }) => {
+            format!("memory with {} index", vector_word(class.width()))
+        }
+        Operand::Mem(Mem { width: Some(width @ Width::B128), .. }) => format!("an {width} in memory"),
         Operand::Mem(Mem { width: Some(width), .. }) => format!("a {width} in memory"),
         Operand::Mem(_) => "a memory operand".to_owned(),
         Operand::Imm(Imm::Literal(value)) => format!("the number {value}"),
@@ -398,7 +416,20 @@ fn misfit(index: usize, operands: &[Operand], forms: &[&Form]) -> Mismatch {
     let near: Vec<&Form> = forms.iter().copied().filter(others).collect();
     let near = if near.is_empty() { forms } else { &near[..] };
     let wanted: Vec<&FormOperand> = near.iter().filter_map(|f| f.explicit().nth(index)).collect();
-    Mismatch::Operand { index, is: describe(&operands[index]), fits: in_words(&wanted) }
+    let ymm = own_width(&operands[index]) == Some(Width::B256);
+    let avx = avx_form(forms[0].mnemonic, |form| form.explicit().any(|o| o.width == Some(Width::B256)));
+    Mismatch::Operand {
+        index,
+        is: describe(&operands[index]),
+        fits: in_words(&wanted),
+        avx: avx.filter(|_| ymm),
+    }
+}
+
+/// The instruction with a `v` in front, if there is one and some form of it is what is wanted.
+fn avx_form(mnemonic: &str, wanted: impl Fn(&Form) -> bool) -> Option<&'static str> {
+    let forms = super::forms_named(&format!("v{mnemonic}"));
+    forms.iter().find(|form| wanted(form)).map(|form| form.mnemonic)
 }
 
 /// What may stand at an operand, in words, each thing once.
@@ -436,12 +467,15 @@ fn in_words(wanted: &[&FormOperand]) -> Vec<String> {
 /// Vector registers that may stand at an operand, and memory with a vector of indexes.
 fn vectors_in_words(wanted: &[&FormOperand]) -> Vec<String> {
     let is_vector = |o: &&FormOperand| matches!(o.kind, Kind::Vector | Kind::VectorMem);
-    let name = |width| if width == Width::B256 { "ymm" } else { "xmm" };
     let vectors = each(wanted, |o| o.width.filter(|_| is_vector(&o)));
     let indexes = each(wanted, |o| o.width.filter(|_| matches!(o.kind, Kind::Vsib(_))));
-    let registers = vectors.into_iter().map(|width| format!("an {} register", name(width)));
-    let addresses = indexes.into_iter().map(|width| format!("memory with an {} index", name(width)));
+    let registers = vectors.into_iter().map(|width| format!("{} register", vector_word(width)));
+    let addresses = indexes.into_iter().map(|width| format!("memory with {} index", vector_word(width)));
     registers.chain(addresses).collect()
+}
+
+fn vector_word(width: Width) -> &'static str {
+    if width == Width::B256 { "a ymm" } else { "an xmm" }
 }
 
 /// The widths that `of` finds in the operands, each once.
