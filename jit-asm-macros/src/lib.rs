@@ -19,6 +19,7 @@ mod report;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod widths;
 mod x64;
 
 use proc_macro::TokenStream;

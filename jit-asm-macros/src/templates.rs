@@ -4,20 +4,23 @@
 //! description, so that `name(..)` and `name::TEMPLATE` both work wherever the entry stands, inside a
 //! function too. `let acc = rax;` in front of an entry names a register for all entries behind it.
 
-use crate::{emit, input, parts, report, x64};
+use crate::{emit, input, parts, report, widths, x64};
 use jit_asm::syntax::{Aliases, Error, Errors, Extent, Hole, LaidOut, Piece, Value};
 use jit_asm::template::HoleKind;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote};
 use std::fmt::Write as _;
+use std::rc::Rc;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Token, Type, Visibility};
+use syn::{Attribute, LitInt, Token, Type, Visibility};
 
 /// What an entry says before its body.
 struct Signature {
     attrs: Vec<Attribute>,
     vis: Visibility,
     name: Ident,
+    /// `[32, 64]` behind the name.
+    widths: Vec<LitInt>,
     params: Vec<Param>,
 }
 
@@ -34,9 +37,10 @@ enum Item {
     Entry(Signature, TokenStream),
 }
 
-/// An entry whose template is laid out and whose holes name parameters.
+/// An entry, at one of its widths, whose template is laid out and whose holes name parameters.
 struct Entry {
-    signature: Signature,
+    signature: Rc<Signature>,
+    name: Ident,
     laid_out: LaidOut,
 }
 
@@ -82,16 +86,41 @@ fn check(tokens: TokenStream) -> Result<Vec<Entry>, Vec<Error>> {
                 continue;
             }
         };
-        match x64::lay_out(body, &mut aliases) {
-            Ok(laid_out) => {
-                check_params(&signature, &laid_out, &mut errors);
-                entries.push(Entry { signature, laid_out });
+        let signature = Rc::new(signature);
+        for (name, body) in errors.keep(at_widths(&signature, body)).unwrap_or_default() {
+            match x64::lay_out(body, &mut aliases) {
+                Ok(laid_out) => {
+                    check_params(&signature, &laid_out, &mut errors);
+                    entries.push(Entry { signature: signature.clone(), name, laid_out });
+                }
+                Err(more) => {
+                    more.into_iter().for_each(|error| errors.add(error));
+                    // What is wrong at one width is mostly wrong at the next.
+                    break;
+                }
             }
-            Err(more) => more.into_iter().for_each(|error| errors.add(error)),
         }
     }
     aliases.report_unused(&mut errors);
     errors.barrier(entries)
+}
+
+/// The entry by itself, or one for each of its widths: `add32`, `add64`.
+fn at_widths(signature: &Signature, body: TokenStream) -> Result<Vec<(Ident, TokenStream)>, Error> {
+    if signature.widths.is_empty() {
+        return Ok(vec![(signature.name.clone(), body)]);
+    }
+    let at = |width: &LitInt| {
+        let name = format_ident!("{}{}", signature.name, width.base10_digits(), span = signature.name.span());
+        let (body, used) = widths::at(body.clone(), width);
+        if !used {
+            let message = "no hole of this template has its width from here";
+            return Err(Error::new(Extent::one(width.span()), message)
+                .help("the types `r`, `rm` and `rmi` have: `add {a: r}, {b: rm}`"));
+        }
+        Ok((name, body))
+    };
+    signature.widths.iter().map(at).collect()
 }
 
 /// The tokens up to `;`, which is taken as well.
@@ -113,8 +142,11 @@ fn signature(input: ParseStream) -> syn::Result<Signature> {
     input.parse::<Token![fn]>()?;
     let name = input.parse()?;
     if input.peek(Token![<]) {
-        return Err(input.error("a template has no generic parameters"));
+        return Err(input.error(
+            "a template has no generic parameters; one for several widths is written `fn add[32, 64](..)`",
+        ));
     }
+    let widths = widths::parse(input)?;
     let content;
     syn::parenthesized!(content in input);
     let params = content.parse_terminated(param, Token![,]);
@@ -123,7 +155,7 @@ fn signature(input: ParseStream) -> syn::Result<Signature> {
     if input.peek(Token![->]) {
         return Err(input.error("a template returns nothing: it emits code into the sink"));
     }
-    Ok(Signature { attrs, vis, name, params: params.into_iter().collect() })
+    Ok(Signature { attrs, vis, name, widths, params: params.into_iter().collect() })
 }
 
 fn param(input: ParseStream) -> syn::Result<Param> {
@@ -263,7 +295,8 @@ fn lone_word(tokens: &TokenStream) -> Option<Ident> {
 
 /// The function and the type of one entry.
 fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
-    let Entry { signature: Signature { attrs, vis, name, params }, laid_out } = entry;
+    let Entry { signature, name, laid_out } = entry;
+    let Signature { attrs, vis, params, .. } = &**signature;
     let text = name.to_string();
     let whole = &laid_out.whole;
     let bytes = emit::bytes(library, whole);

@@ -2,7 +2,7 @@
 //! across it land where they should.
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter};
-use jit_asm::{Address, Cond, Gpr, Rm, Rmi, Scale, Sink, Template};
+use jit_asm::{Address, Cond, Gpr, Rm, Rmi, Scale, Sink, Template, Xm, Xmm};
 use jit_asm_macros::{templates, x64};
 
 templates! {
@@ -13,7 +13,35 @@ templates! {
     fn byte(src: Rm) = x64!< movzx eax, {src: rm8} >;
     fn address(src: Address) = x64!< lea rax, {src: m} >;
     fn constant(dst: Address, n: i32) = x64!< mov {dst: m64}, {n} >;
+    fn average(dst: Xmm, src: Xm) = x64!< addsd {dst: xmm}, {src: xm} >;
+    fn blend(dst: Xmm, a: Xmm, b: Xm, mask: Xmm) = x64!< vblendvpd {dst: ymm}, {a: ymm}, {b: ym}, {mask: ymm} >;
     fn select(condition: Cond, dst: Gpr, src: Rm) = x64!< cmov{condition} {dst: r64}, {src: rm64} >;
+}
+
+templates! {
+    /// One definition, four functions.
+    fn exchange[8, 16, 32, 64](a: Rm, b: Gpr) = x64!< xchg {a: rm}, {b: r} >;
+    fn difference[32, 64](a: Gpr, b: Rmi) = x64!< sub {a: r}, {b: rmi} >;
+}
+
+#[test]
+fn one_definition_for_several_widths() {
+    for bits in [8, 16, 32, 64] {
+        let mut code = vec![];
+        match bits {
+            8 => exchange8(&mut code, Rm::Reg(Gpr::Rsi), Gpr::R9),
+            16 => exchange16(&mut code, Rm::Reg(Gpr::Rsi), Gpr::R9),
+            32 => exchange32(&mut code, Rm::Reg(Gpr::Rsi), Gpr::R9),
+            _ => exchange64(&mut code, Rm::Reg(Gpr::Rsi), Gpr::R9),
+        }
+        assert_eq!(only(&code), format!("xchg {}, {}", name(Gpr::Rsi, bits), name(Gpr::R9, bits)));
+    }
+    let mut code = vec![];
+    difference32(&mut code, Gpr::Rax, Rmi::Imm(5));
+    difference64(&mut code, Gpr::Rax, Rmi::Imm(5));
+    let lines: Vec<String> = decode(&code).iter().map(text).collect();
+    assert_eq!(lines, ["sub eax, 5", "sub rax, 5"]);
+    assert_eq!(difference64::TEMPLATE.name, "difference64");
 }
 
 /// Every kind of address: all bases and indexes, all scales, the edges of displacements.
@@ -134,6 +162,27 @@ fn memory() {
         code.clear();
         constant(&mut code, *address_of, 0x1234);
         assert_eq!(only(&code), format!("mov [{at}], 1234"));
+    }
+}
+
+#[test]
+fn vectors() {
+    for (i, address_of) in addresses().iter().enumerate() {
+        let [dst, a, mask] = [i, i / 3, i / 7].map(|n| Xmm::ALL[n % 16]);
+        let ymm = |reg: Xmm| format!("ymm{}", reg.number());
+        let at = address_text(address_of);
+        let b = Xmm::ALL[(i / 16) % 16];
+        for (operand, xmm_text, ymm_text) in [
+            (Xm::Mem(*address_of), format!("[{at}]"), format!("[{at}]")),
+            (Xm::Reg(b), b.to_string(), ymm(b)),
+        ] {
+            let mut code = vec![];
+            average(&mut code, dst, operand);
+            assert_eq!(only(&code), format!("addsd {dst}, {xmm_text}"));
+            code.clear();
+            blend(&mut code, dst, a, operand, mask);
+            assert_eq!(only(&code), format!("vblendvpd {}, {}, {ymm_text}, {}", ymm(dst), ymm(a), ymm(mask)));
+        }
     }
 }
 

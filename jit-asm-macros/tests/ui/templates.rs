@@ -18,3 +18,12 @@ templates! {
 }
 
 fn main() {}
+
+templates! {
+    fn twice[32, 32](a: Gpr) = x64!< inc {a: r} >;
+    fn odd[32, 48](a: Gpr) = x64!< inc {a: r} >;
+    fn none[](a: Gpr) = x64!< inc {a: r} >;
+    fn unused[32, 64](a: Gpr) = x64!< inc {a: r64} >;
+    fn wrong[32, 64](a: Gpr) = x64!< inc {a: r}, rax >;
+    fn without(a: Gpr) = x64!< inc {a: r} >;
+}

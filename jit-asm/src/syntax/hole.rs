@@ -128,8 +128,8 @@ fn no_type(extent: Extent, word: &str) -> Error {
             Error::new(extent, "a constant of a location has 32 bits, which this operand cannot hold")
                 .help(format!("write `rm{}`, and emit another template for a constant", &word[3..]))
         }
-        "rm" | "rmi" => Error::new(extent, format!("`{word}` wants a width"))
-            .help(format!("write `{word}32` or `{word}64`")),
+        "r" | "rm" | "rmi" => Error::new(extent, format!("`{word}` wants a width"))
+            .help(format!("write `{word}32` or `{word}64`; in `templates!`, widths may stand behind the name of an entry: `fn add[32, 64](..)`")),
         "zmm" | "mm" | "k" => {
             later("holes for these registers", "holes take registers: r8 r16 r32 r64, xmm ymm")
         }

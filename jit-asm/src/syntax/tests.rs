@@ -198,10 +198,10 @@ fn loops_reach_near_labels_only() {
     check(
         "loop rax; loop 5; loop",
         expect![[r#"
-        rax does not fit here: wants a label or function
-        the number 5 does not fit here: wants a label or function
-        `loop` takes 1 operands, not 0
-    "#]],
+            rax does not fit here: wants a label or function
+            the number 5 does not fit here: wants a label or function
+            `loop` takes 1 operand, not 0
+        "#]],
     );
 }
 

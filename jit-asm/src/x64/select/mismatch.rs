@@ -181,7 +181,7 @@ impl Mismatch {
             }
             Mismatch::OperandCount { mnemonic, given, takes, .. } => {
                 let takes: Vec<String> = takes.iter().map(ToString::to_string).collect();
-                format!("`{mnemonic}` takes {} operands, not {given}", or(&takes))
+                format!("`{mnemonic}` takes {} {}, not {given}", or(&takes), operands(&takes))
             }
             Mismatch::AmbiguousWidth { .. } => "the width of this operand is not known".to_owned(),
             Mismatch::Operand { is, .. } => format!("{is} does not fit here"),
@@ -217,7 +217,7 @@ impl Mismatch {
             Mismatch::Prefix { .. } => "not with this prefix".to_owned(),
             Mismatch::OperandCount { takes, .. } => {
                 let takes: Vec<String> = takes.iter().map(ToString::to_string).collect();
-                format!("wants {} operands", or(&takes))
+                format!("wants {} {}", or(&takes), operands(&takes))
             }
             Mismatch::AmbiguousWidth { widths, .. } => format!("could be {}", or(&words(widths))),
             Mismatch::Operand { fits, .. } => format!("wants {}", fits.join(", or ")),
@@ -311,6 +311,10 @@ impl fmt::Display for Mismatch {
 }
 
 impl core::error::Error for Mismatch {}
+
+fn operands(counts: &[String]) -> &'static str {
+    if counts == ["1"] { "operand" } else { "operands" }
+}
 
 /// `a`, `a or b`, `a, b or c`.
 fn or(words: &[String]) -> String {
