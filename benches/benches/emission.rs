@@ -3,7 +3,7 @@
 //! `cargo bench -p jit-benches --bench emission`
 
 use jit_benches::contest::{aim_at_least, aim_at_most};
-use jit_benches::emission::{CODE, INSTRUCTIONS, Op, STRAIGHT_INSTRUCTIONS, UNIT, dynasm, stitched};
+use jit_benches::emission::{CODE, INSTRUCTIONS, Op, STRAIGHT_INSTRUCTIONS, UNIT, dynasm, located, stitched};
 use jit_benches::{Contestant, contest};
 use jit_runtime::Sink;
 use jit_runtime::stitch::Assembler;
@@ -27,6 +27,7 @@ fn main() {
     labelled(&unit, units);
     straight(units);
     whole(units);
+    locations();
 }
 
 /// The finished code of a fresh assembler.
@@ -55,6 +56,9 @@ fn check() {
     assert_eq!(ours, finish(|ops| dynasm::straight_unit(ops, &UNIT)), "units without jumps");
     let ours = seal(|asm| stitched::whole_unit(asm, 5, -1000));
     assert_eq!(ours, finish(|ops| dynasm::whole_unit(ops, 5, -1000)), "units of one template");
+    let ours = seal(|asm| located::unit(asm, &located::UNIT));
+    assert_eq!(ours, seal(|asm| located::fixed_unit(asm, &located::UNIT)), "units with locations");
+    assert_eq!(ours, seal(|asm| located::known_unit(asm, &located::UNIT)), "units with locations");
 }
 
 /// Copies of `unit`, one call each, to memory that was touched before.
@@ -208,6 +212,40 @@ fn whole(units: usize) {
     aim_at_most("one template, x memcpy", contest.ratio(INTO_VEC, MEMCPY).median, 2.5);
     let ratio = contest.ratio(LOCAL, INTO_VEC);
     println!("dynasm-rs with local labels takes {ratio} times as long as the Vec<u8>");
+}
+
+/// Units of eight additions, to memory that was touched before.
+fn added<'a>(name: &'static str, units: usize, emit: impl Fn(&mut Assembler) + 'a) -> Contestant<'a> {
+    let mut kept = Assembler::new();
+    Contestant::new(name, move || {
+        let mut asm = std::mem::take(&mut kept);
+        (0..units).for_each(|_| emit(&mut asm));
+        let sealed = asm.seal().expect("there are no labels");
+        black_box(sealed.bytes());
+        kept = sealed.recycle();
+    })
+}
+
+fn locations() {
+    const LOCATED: &str = "location holes";
+    const FIXED: &str = "a template a kind, by `match`";
+    const KNOWN: &str = "templates of known kinds";
+    let units = CODE / seal(|asm| located::unit(asm, &located::UNIT)).len();
+    let contest = contest(
+        ROUNDS,
+        vec![
+            added(KNOWN, units, |asm| located::known_unit(asm, black_box(&located::UNIT))),
+            added(FIXED, units, |asm| located::fixed_unit(asm, black_box(&located::UNIT))),
+            added(LOCATED, units, |asm| located::unit(asm, black_box(&located::UNIT))),
+        ],
+    );
+    let per = (units * located::INSTRUCTIONS) as f64;
+    contest.print("Operands that are registers, memory or constants", "ns / instruction", per);
+    aim_at_most("location holes, x a template a kind", contest.ratio(LOCATED, FIXED).median, 1.5);
+    println!(
+        "location holes take {} times as long as templates of known kinds",
+        contest.ratio(LOCATED, KNOWN)
+    );
 }
 
 /// Two values that are not known when Rust compiles.

@@ -5,6 +5,7 @@
 //! go through [`stitched`] (this project) and [`dynasm`] (dynasm-rs), which must give the same bytes.
 
 pub mod dynasm;
+pub mod located;
 pub mod stitched;
 
 /// Labels of one unit: every jump has its own, bound at the end of the unit.
