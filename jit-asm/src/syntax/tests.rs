@@ -162,12 +162,14 @@ fn effects_follow_the_jumps_of_the_template() {
 #[test]
 fn loops_reach_near_labels_only() {
     check(
-        "again: add rax, rcx; loop again; jrcxz end; loopne again; end:",
+        "again: add rax, rcx; loop again; jrcxz end; loopne again; mov al, 1; cqo; end:",
         expect![[r#"
              0 4801c8         again: add rax, rcx
              3 e2fb           loop again
-             5 e302           jrcxz end
-             7 e0f7           loopne again; end:
+             5 e306           jrcxz end
+             7 e0f7           loopne again
+             9 b001           mov al, 1
+            11 4899           cqo; end:
         "#]],
     );
     let far = |jump: &str, between: usize| format!("again: {} {jump} again", "nop; ".repeat(between));
