@@ -1,15 +1,11 @@
-//! The syntax without a compiler: what is printed is read back, jumps are as short as they can be, and no
-//! tokens make it panic.
+//! The syntax without a compiler: what is printed is read back ([`round_trip`]), jumps are as short as they can
+//! be, and no tokens make it panic.
 
-use super::{Arg, Error, Piece, Slot, Stmt, lay_out, parse};
+mod round_trip;
+
+use super::{Error, Piece, lay_out, parse};
 use crate::reg::Gpr;
 use crate::template::StackMove;
-use crate::x64::listing::{self, Part};
-use crate::x64::operand::{
-    Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, VectorClass, Width,
-};
-use crate::x64::select;
-use arbtest::arbitrary::{Result, Unstructured};
 use expect_test::{Expect, expect};
 use proc_macro2::TokenStream;
 use std::fmt::Write as _;
@@ -214,156 +210,6 @@ fn a_template_has_a_longest_length() {
     assert_eq!(errors.len(), 1);
     assert!(errors[0].message.contains("65535"), "{}", errors[0]);
     assert_eq!(assemble(&long[..long.len() / 6554 * 6553]).unwrap().bytes.len(), 65530);
-}
-
-/// What the listing prints for the parts that have no text of their own.
-fn placeholder(operand: Operand, part: Part) -> &'static str {
-    match part {
-        Part::Register(RegClass::R8 | RegClass::R8High) => "{r: r8}",
-        Part::Register(RegClass::R16) => "{r: r16}",
-        Part::Register(RegClass::R32) => "{r: r32}",
-        Part::Index => match operand {
-            Operand::Mem(Mem { index: Some((Index::VectorHole(VectorClass::Xmm), _)), .. }) => "{x: xmm}",
-            Operand::Mem(Mem { index: Some((Index::VectorHole(VectorClass::Ymm), _)), .. }) => "{x: ymm}",
-            _ => "{r: r64}",
-        },
-        Part::Register(RegClass::R64) | Part::Base => "{r: r64}",
-        Part::Vector(VectorClass::Xmm) => "{x: xmm}",
-        Part::Vector(VectorClass::Ymm) => "{x: ymm}",
-        Part::Disp8 => "{d: i8}",
-        Part::Disp32 => "{d}",
-        Part::Target => "{l}",
-        Part::Imm => match operand {
-            Operand::Imm(Imm::Hole(Some(Width::B8))) => "{n: i8}",
-            Operand::Imm(Imm::Hole(Some(Width::B16))) => "{n: i16}",
-            Operand::Imm(Imm::Hole(Some(Width::B32))) => "{n: i32}",
-            Operand::Imm(Imm::Hole(Some(Width::B64))) => "{n: i64}",
-            _ => "{n}",
-        },
-    }
-}
-
-fn print(mnemonic: &str, operands: &[Operand]) -> String {
-    listing::line(mnemonic, operands, &mut |unnamed| {
-        placeholder(operands[unnamed.operand], unnamed.part).to_owned()
-    })
-}
-
-fn read(text: &str) -> Vec<Arg> {
-    let stmts = parse(text.parse().expect("tokens")).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
-    match stmts.into_iter().next() {
-        Some(Stmt::Insn(insn)) => insn.args,
-        other => panic!("{text}: {other:?}"),
-    }
-}
-
-const WIDTHS: [Option<Width>; 5] =
-    [None, Some(Width::B8), Some(Width::B16), Some(Width::B32), Some(Width::B64)];
-
-fn registers() -> Vec<Operand> {
-    let mut all = vec![];
-    for class in [RegClass::R8, RegClass::R16, RegClass::R32, RegClass::R64] {
-        all.extend(Gpr::ALL.map(|gpr| Operand::Reg(Reg { gpr, class })));
-        all.push(Operand::RegHole(class));
-    }
-    all.extend(Gpr::ALL[..4].iter().map(|&gpr| Operand::Reg(Reg { gpr, class: RegClass::R8High })));
-    all
-}
-
-fn immediates() -> Vec<Operand> {
-    let mut all: Vec<Operand> = WIDTHS.into_iter().map(|width| Operand::Imm(Imm::Hole(width))).collect();
-    for value in [
-        0,
-        1,
-        9,
-        127,
-        128,
-        255,
-        4096,
-        4097,
-        65535,
-        i128::from(i32::MAX),
-        i128::from(u32::MAX),
-        i128::from(u64::MAX),
-    ] {
-        all.extend([value, -value].map(|value| Operand::Imm(Imm::Literal(value))));
-    }
-    all
-}
-
-/// Every address there is, with displacements at their edges.
-fn addresses() -> Vec<Mem> {
-    let mut bases = vec![Base::None, Base::Hole];
-    bases.extend(Gpr::ALL.map(Base::Reg));
-    let mut indices = vec![None];
-    for scale in [Scale::X1, Scale::X2, Scale::X4, Scale::X8] {
-        let named = Gpr::ALL.iter().filter(|&&gpr| gpr != Gpr::Rsp).map(|&gpr| Index::Reg(gpr));
-        indices.extend(named.chain([Index::Hole]).map(|index| Some((index, scale))));
-    }
-    let literals = [0, 1, -1, 127, -128, 5000, i32::MAX, i32::MIN].map(Disp::Literal);
-    let mut all = vec![Mem::at(Base::Target)];
-    for disp in literals.into_iter().chain([Disp::Hole8, Disp::Hole32]) {
-        all.push(Mem { disp, ..Mem::at(Base::Rip) });
-        for &base in &bases {
-            all.extend(indices.iter().map(|&index| Mem { index, disp, ..Mem::at(base) }));
-        }
-    }
-    for (mem, width) in all.iter_mut().zip(WIDTHS.into_iter().cycle()) {
-        mem.width = width;
-    }
-    all
-}
-
-#[test]
-fn every_operand_that_is_printed_is_read_back() {
-    let operands =
-        registers().into_iter().chain(immediates()).chain(addresses().into_iter().map(Operand::Mem));
-    for operand in operands {
-        let text = print("mov", &[operand]);
-        let args = read(&text);
-        assert_eq!(args.len(), 1, "{text}");
-        assert_eq!(args[0].operand, operand, "{text}");
-    }
-    let target = &read(&print("jmp", &[Operand::Target(Distance::Near)]))[0];
-    assert_eq!(target.operand, Operand::Target(Distance::Near));
-    assert!(target.hole(Slot::Target).is_some());
-}
-
-/// An instruction that the table has, as text.
-fn instruction(u: &mut Unstructured, pool: &[Operand], mnemonics: &[&str]) -> Result<Option<String>> {
-    let mnemonic = *u.choose(mnemonics)?;
-    let arity = u.choose(select::forms_named(mnemonic))?.arity();
-    for _ in 0..30 {
-        let operands: Vec<Operand> = (0..arity).map(|_| u.choose(pool).copied()).collect::<Result<_>>()?;
-        if select::select(mnemonic, &operands).is_ok() {
-            return Ok(Some(print(mnemonic, &operands)));
-        }
-    }
-    Ok(None)
-}
-
-#[test]
-fn a_listing_is_the_template_again() {
-    let mut pool = registers();
-    pool.extend(immediates());
-    pool.extend(addresses().into_iter().step_by(7).map(Operand::Mem));
-    let mnemonics: Vec<&str> = select::mnemonics().collect();
-    arbtest::arbtest(|u| {
-        let mut statements = vec![];
-        for _ in 0..u.int_in_range(1..=12)? {
-            if let Some(insn) = instruction(u, &pool, &mnemonics)? {
-                statements.push(insn);
-            }
-        }
-        let text = statements.join("; ");
-        let first = assemble(&text).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
-        let lines: Vec<&str> = first.lines.iter().map(|(_, line)| line.as_str()).collect();
-        let second = assemble(&lines.join("; ")).unwrap_or_else(|errors| panic!("{lines:?}: {errors:?}"));
-        assert_eq!((first.bytes, first.lines), (second.bytes, second.lines));
-        assert_eq!(first.effects, second.effects);
-        Ok(())
-    })
-    .budget_ms(1000);
 }
 
 #[test]
