@@ -23,9 +23,9 @@ pub(super) fn hole(group: &Group) -> Result<Hole, Error> {
         Some((colon, tokens)) => Some(hole_type(colon, tokens)?),
         None => None,
     };
-    if constant && ty == Some(HoleType::Patchable) {
+    if constant && let Some(ty @ (HoleType::Patchable | HoleType::Variadic)) = ty {
         return Err(Error::new(whole, "a target cannot be a `const` hole")
-            .help(format!("write `{{{}: patchable}}`", content.iter().cloned().collect::<TokenStream>())));
+            .help(format!("write `{{{}: {ty}}}`", content.iter().cloned().collect::<TokenStream>())));
     }
     if constant && matches!(ty, Some(HoleType::Location(_))) {
         return Err(Error::new(whole, "a location cannot be a `const` hole")
@@ -65,7 +65,8 @@ fn split_type(tokens: &[TokenTree]) -> (&[TokenTree], Option<(Span, &[TokenTree]
 }
 
 const TYPES: &str = "integers are i8 i16 i32 i64 u8 u16 u32 u64, registers r8 r16 r32 r64 xmm ymm, and \
-                     locations rm8 .. rm64, rmi32 rmi64, m8 .. m256, xm ym; a target is `patchable` or has no type";
+                     locations rm8 .. rm64, rmi32 rmi64, m8 .. m256, xm ym; a target is `patchable`, \
+                     `variadic` or has no type";
 
 fn hole_type(colon: Span, tokens: &[TokenTree]) -> Result<HoleType, Error> {
     let extent = Extent::of(tokens, colon);
@@ -89,6 +90,7 @@ fn hole_type(colon: Span, tokens: &[TokenTree]) -> Result<HoleType, Error> {
         "xmm" => Ok(HoleType::Vector(VectorClass::Xmm)),
         "ymm" => Ok(HoleType::Vector(VectorClass::Ymm)),
         "patchable" => Ok(HoleType::Patchable),
+        "variadic" => Ok(HoleType::Variadic),
         other => match location(other) {
             Some(location) => Ok(HoleType::Location(location)),
             None => Err(no_type(extent, other)),

@@ -16,6 +16,7 @@
 //! that turns out to be long.
 
 mod alias;
+mod attribute;
 mod error;
 mod hole;
 mod layout;
@@ -26,8 +27,10 @@ mod parse;
 mod stmt;
 #[cfg(test)]
 mod tests;
+mod warning;
 
 pub use alias::Aliases;
+pub use attribute::Attribute;
 pub use error::{Error, Errors, Extent};
 pub use layout::{
     Choice, Component, Crossing, Integer, LaidOut, Part, Piece, PlacedConstant, PlacedHole, Value, Variant,
@@ -35,3 +38,4 @@ pub use layout::{
 };
 pub use parse::{parse, parse_with};
 pub use stmt::{Arg, Hole, HoleType, Insn, Label, Location, Name, Slot, Stmt};
+pub use warning::Warning;

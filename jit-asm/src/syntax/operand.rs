@@ -121,7 +121,7 @@ fn hole_operand(hole: Hole, extent: Extent) -> Arg {
         Some(HoleType::Register(class)) => (Operand::RegHole(class), Slot::Register),
         Some(HoleType::Vector(class)) => (Operand::VectorHole(class), Slot::Register),
         Some(HoleType::Location(location)) => (stand_in(location), Slot::Location),
-        Some(HoleType::Patchable) => (Operand::Target(Distance::Near), Slot::Target),
+        Some(HoleType::Patchable | HoleType::Variadic) => (Operand::Target(Distance::Near), Slot::Target),
         Some(HoleType::Integer { width, .. }) => (Operand::Imm(Imm::Hole(Some(width))), Slot::Immediate),
         None => (Operand::Imm(Imm::Hole(None)), Slot::Immediate),
     };

@@ -1,6 +1,7 @@
 //! Statements: labels, mnemonics and what stands between the commas.
 
 use super::alias::{Aliases, Scope};
+use super::attribute;
 use super::error::{Error, Errors, Extent};
 use super::hole;
 use super::names;
@@ -52,8 +53,9 @@ pub(super) fn is_punct(token: &TokenTree, ch: char) -> bool {
     matches!(token, TokenTree::Punct(p) if p.as_char() == ch)
 }
 
-/// The labels in front of an instruction, and the instruction.
-fn statement_of(mut tokens: &[TokenTree], scope: &mut Scope, stmts: &mut Vec<Stmt>, errors: &mut Errors) {
+/// The attributes and labels in front of an instruction, and the instruction.
+fn statement_of(tokens: &[TokenTree], scope: &mut Scope, stmts: &mut Vec<Stmt>, errors: &mut Errors) {
+    let mut tokens = attribute::attributes(tokens, stmts, errors);
     while let [TokenTree::Ident(word), TokenTree::Punct(colon), rest @ ..] = tokens
         && colon.as_char() == ':'
         && colon.spacing() == Spacing::Alone
@@ -89,6 +91,9 @@ fn begin_help(first: &TokenTree) -> &'static str {
     match first {
         TokenTree::Punct(p) if p.as_char() == '.' => {
             "directives are not part of a template; a local label is written `name:`"
+        }
+        TokenTree::Punct(p) if p.as_char() == '#' => {
+            "attributes are written `#[allow(..)]` in front of a statement, before its labels"
         }
         TokenTree::Punct(p) if p.as_char() == ':' => "a label is written with the colon behind it: `name:`",
         _ => "statements are separated by `;`: `mov rax, [rbp - 16]; cqo; idiv rcx`",

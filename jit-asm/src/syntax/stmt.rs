@@ -1,6 +1,7 @@
 //! What [`parse`](super::parse) makes: statements whose operands are those of the table, with the tokens
 //! of their holes beside them.
 
+use super::attribute::Attribute;
 use super::error::Extent;
 use crate::x64::operand::{Operand, RegClass, VectorClass, Width};
 use proc_macro2::{Span, TokenStream};
@@ -21,6 +22,8 @@ pub enum Stmt {
     Label(Label),
     /// An instruction.
     Insn(Insn),
+    /// `#![..]` at the start, `#[..]` in front of the next instruction.
+    Attribute(Attribute),
 }
 
 /// A place in the template that its own jumps may name.
@@ -130,6 +133,8 @@ pub enum HoleType {
     Location(Location),
     /// `patchable`: a target that changes later.
     Patchable,
+    /// `variadic`: a function whose vector arguments al counts.
+    Variadic,
 }
 
 /// What a location hole may become.
@@ -170,6 +175,7 @@ impl core::fmt::Display for HoleType {
             HoleType::Vector(VectorClass::Ymm) => f.write_str("ymm"),
             HoleType::Location(location) => write!(f, "{location}"),
             HoleType::Patchable => f.write_str("patchable"),
+            HoleType::Variadic => f.write_str("variadic"),
         }
     }
 }

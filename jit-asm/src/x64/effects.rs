@@ -283,7 +283,7 @@ pub fn of_sequence(insns: &[InsnSummary]) -> Effects {
 }
 
 /// The numbers of the instructions that may run after number `i`; their count is the end.
-fn successors(insns: &[InsnSummary], i: usize) -> impl Iterator<Item = usize> {
+pub(super) fn successors(insns: &[InsnSummary], i: usize) -> impl Iterator<Item = usize> {
     let next = insns[i].falls_through.then_some(i + 1);
     next.into_iter().chain(insns[i].target)
 }

@@ -6,6 +6,7 @@
 pub mod effects;
 pub mod encode;
 pub mod form;
+pub mod lint;
 pub mod listing;
 mod nops;
 pub mod operand;

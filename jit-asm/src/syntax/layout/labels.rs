@@ -14,6 +14,7 @@ impl<'a> Labels<'a> {
         for stmt in stmts {
             match stmt {
                 Stmt::Insn(_) => insns += 1,
+                Stmt::Attribute(_) => {}
                 Stmt::Label(Label { name }) if labels.find(&name.text).is_some() => errors.add(
                     Error::new(
                         Extent::one(name.span),

@@ -14,6 +14,7 @@ mod write;
 
 use super::error::{Error, Errors};
 use super::stmt::{Hole, Location, Stmt};
+use super::warning::{self, Warning};
 use crate::template::{Effects, HoleKind};
 use crate::x64::operand::Width;
 use labels::Labels;
@@ -26,6 +27,8 @@ pub struct LaidOut {
     pub whole: Piece,
     /// What emission puts one behind the other. Without location holes that is the whole, and this is empty.
     pub parts: Vec<Part>,
+    /// What it is certain to do wrong.
+    pub warnings: Vec<Warning>,
 }
 
 /// A run of instructions whose length is fixed.
@@ -181,7 +184,7 @@ pub fn lay_out(stmts: &[Stmt]) -> Result<LaidOut, Vec<Error>> {
     let mut selected = vec![];
     let insns = stmts.iter().filter_map(|stmt| match stmt {
         Stmt::Insn(insn) => Some(insn),
-        Stmt::Label(_) => None,
+        Stmt::Label(_) | Stmt::Attribute(_) => None,
     });
     for (number, insn) in insns.enumerate() {
         selected.extend(errors.keep(select_insn(insn, number, &labels)));
@@ -191,7 +194,10 @@ pub fn lay_out(stmts: &[Stmt]) -> Result<LaidOut, Vec<Error>> {
 
     let mut errors = Errors::new();
     selected.iter().filter_map(|insn| insn.too_far(&places)).for_each(|error| errors.add(error));
-    let laid_out = write::write(&selected, &labels, places, &mut errors);
+    let mut laid_out = write::write(&selected, &labels, places, &mut errors);
+    let mut facts: Vec<_> = selected.iter().map(Selected::facts).collect();
+    let written = |n: usize| select::text(selected[n].insn, &selected[n].chosen.operands);
+    laid_out.warnings = warning::warnings(&mut facts, stmts, &written);
     errors.barrier(laid_out)
 }
 

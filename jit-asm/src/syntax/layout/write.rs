@@ -8,6 +8,7 @@ use crate::syntax::stmt::{Arg, Hole, HoleType, Slot};
 use crate::template::{Effects, HighBit, HoleKind, RegField, StackMove};
 use crate::x64::effects::{self, InsnSummary};
 use crate::x64::encode::{EncodedField, FieldKind, RegRole};
+use crate::x64::lint;
 use crate::x64::operand::{Index, Mem, Operand, Width};
 
 /// Put the template together.
@@ -35,7 +36,7 @@ pub(super) fn write(insns: &[Selected], labels: &Labels, places: Vec<usize>, err
             parts.push(Part::Piece(writer.piece(from..insns.len(), false, errors)));
         }
     }
-    LaidOut { whole, parts }
+    LaidOut { whole, parts, warnings: vec![] }
 }
 
 struct Writer<'a> {
@@ -226,6 +227,21 @@ impl Selected<'_> {
             }
         }
         summary
+    }
+
+    /// What the lints look at.
+    pub(super) fn facts(&self) -> lint::Insn<'_> {
+        let summary = self.summary(&self.chosen);
+        let mut targets = self.insn.args.iter().filter_map(|arg| arg.hole(Slot::Target));
+        lint::Insn {
+            form: self.chosen.form,
+            operands: &self.chosen.operands,
+            summary,
+            address_of: self.target.filter(|_| summary.target.is_none()),
+            location: self.variants.as_ref().map(|(operand, _)| *operand),
+            variadic: targets.any(|hole| hole.ty == Some(HoleType::Variadic)),
+            text: String::new(),
+        }
     }
 
     /// Fill one field with what is known, or say what will fill it.

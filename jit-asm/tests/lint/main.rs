@@ -1,0 +1,225 @@
+//! The lints: idioms that must be quiet, mistakes that must be found, and a checker that walks every way.
+//!
+//! The text files hold templates between blank lines, comments behind `#`. Behind a mistake stands, indented,
+//! what is said about it; `UPDATE_EXPECT=1` writes that.
+
+mod page;
+
+use expect_test::{Expect, expect, expect_file};
+use jit_asm::syntax::{Error, Warning, lay_out, parse};
+use std::fmt::Write as _;
+
+/// What is said about a template.
+fn warnings(template: &str) -> Result<Vec<(Warning, String)>, Vec<Error>> {
+    let laid_out = lay_out(&parse(template.parse().expect("tokens"))?)?;
+    let line = |warning: &Warning| laid_out.whole.lines[warning.insn].1.clone();
+    Ok(laid_out.warnings.iter().map(|warning| (warning.clone(), line(warning))).collect())
+}
+
+/// A template and the comment above it.
+struct Block {
+    comment: String,
+    template: String,
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks = vec![];
+    for block in text.split("\n\n").filter(|block| !block.trim().is_empty()) {
+        let lines = |wanted: fn(&str) -> bool| -> String {
+            block.lines().filter(|line| wanted(line)).fold(String::new(), |all, line| all + line + "\n")
+        };
+        let comment = lines(|line| line.starts_with("# "));
+        let template = lines(|line| !line.starts_with("# ") && !line.starts_with(' ') && !line.is_empty());
+        blocks.push(Block { comment, template });
+    }
+    blocks
+}
+
+#[test]
+fn idioms_are_quiet() {
+    let all = blocks(include_str!("quiet.txt"));
+    let mut loud = String::new();
+    let templates = all.iter().filter(|block| !block.template.is_empty());
+    let mut count = 0;
+    for Block { comment, template } in templates {
+        count += 1;
+        match warnings(template) {
+            Ok(found) if found.is_empty() => {}
+            other => writeln!(loud, "{comment}{template}    {other:?}").expect("a string"),
+        }
+    }
+    assert!(loud.is_empty(), "{loud}");
+    assert!(count > 90, "{count} idioms are left");
+}
+
+#[test]
+fn mistakes_are_found() {
+    let mut text = String::new();
+    for Block { comment, template } in blocks(include_str!("mistakes.txt")) {
+        text += &(comment + &template);
+        if !template.is_empty() {
+            let found = warnings(&template).unwrap_or_else(|errors| panic!("{template}: {errors:?}"));
+            assert!(!found.is_empty(), "nothing is said about {template}");
+            for (warning, line) in found {
+                let Warning { lint, message, help, .. } = warning;
+                writeln!(text, "    {lint} at `{line}`\n      {message}\n      help: {help}")
+                    .expect("a string");
+            }
+        }
+        text.push('\n');
+    }
+    expect_file!["mistakes.txt"].assert_eq(&(text.trim_end().to_owned() + "\n"));
+}
+
+fn check(template: &str, expected: Expect) {
+    let text = match warnings(template) {
+        Ok(found) => found.iter().map(|(w, line)| format!("{} at `{line}`\n", w.lint)).collect(),
+        Err(errors) => errors.iter().fold(String::new(), |all, error| format!("{all}{error}\n")),
+    };
+    expected.assert_eq(&text);
+}
+
+#[test]
+fn what_is_allowed_is_not_said() {
+    let dead = "cmp rax, rbx; cmp rax, rcx; cmp rax, rdx; jz {l}";
+    check(
+        dead,
+        expect![[r#"
+            dead_flags at `cmp rax, rbx`
+            dead_flags at `cmp rax, rcx`
+        "#]],
+    );
+    check(&format!("#![allow(dead_flags)] {dead}"), expect![""]);
+    check(
+        &format!("#[allow(x64::dead_flags)] {dead}"),
+        expect![[r#"
+            dead_flags at `cmp rax, rcx`
+        "#]],
+    );
+    check(
+        "a: cmp rax, rbx; #[allow(wrong_dividend)] #[allow(misaligned_call, dead_flags,)] b: cmp rax, rcx; cmp rax, rdx; jz a",
+        expect![[r#"
+            dead_flags at `a: cmp rax, rbx`
+        "#]],
+    );
+    check("#![allow(wrong_dividend)] #[allow(dead_flags)] cmp rax, rbx; cmp rax, rcx", expect![""]);
+}
+
+#[test]
+fn attributes_that_are_none() {
+    check(
+        "#![functoin] ret",
+        expect![[r#"
+        `functoin` is no attribute of a template
+        help: did you mean `function`?
+    "#]],
+    );
+    check(
+        "#[function] ret",
+        expect![[r#"
+        `function` is said of the whole template
+        help: write `#![function]` at its start
+    "#]],
+    );
+    check(
+        "ret; #![function]",
+        expect![[r#"
+        `#![..]` stands at the start of a template, before everything else
+        help: in front of one instruction an attribute is written `#[..]`
+    "#]],
+    );
+    check(
+        "#[allow(dead_flags)] #![function] ret",
+        expect![[r#"
+        `#![..]` stands at the start of a template, before everything else
+        help: in front of one instruction an attribute is written `#[..]`
+    "#]],
+    );
+    check(
+        "#![inputs] ret",
+        expect![[r#"
+        `inputs` wants registers: `#![inputs(rax, rdx)]`
+    "#]],
+    );
+    check(
+        "#![inputs(rxd, rdx rax)] ret",
+        expect![[r#"
+        here stand words between commas
+    "#]],
+    );
+    check(
+        "#![inputs(rxd, edx, xmm3)] ret",
+        expect![[r#"
+        `rxd` is no register
+        help: did you mean `rdx`?
+    "#]],
+    );
+    check(
+        "#![inputs(everything)] ret",
+        expect![[r#"
+        `everything` is no register
+        help: inputs are registers that are set before the template: `#![inputs(rdx)]`
+    "#]],
+    );
+    check(
+        "#![function(sysv)] ret",
+        expect![[r#"
+        `function` takes nothing behind it
+    "#]],
+    );
+    check(
+        "#[allow(dead_flag)] ret",
+        expect![[r#"
+        there is no lint `dead_flag` of templates
+        help: did you mean `dead_flags`?
+    "#]],
+    );
+    check(
+        "#[allow(flags)] ret; #[allow(unused)] ret; #[allow()] ret; #[allow] ret",
+        expect![[r#"
+        there is no lint `flags` of templates
+        help: did you mean `dead_flags`?
+        there is no lint `unused` of templates
+        help: there are `wrong_dividend`, `dead_flags`, `unbalanced_stack`, `misaligned_call`, `variadic_without_al`, `callee_saved_clobbered`
+        nothing stands between these parentheses
+        `allow` wants lints: `#[allow(dead_flags)]`
+    "#]],
+    );
+    check(
+        "#[allow(dead_flags)]; ret",
+        expect![[r#"
+        `#[..]` stands in front of an instruction, and none follows
+        help: what is said of the whole template is written `#![..]` at its start
+    "#]],
+    );
+    check(
+        "#[allow(dead_flags)]",
+        expect![[r#"
+        `#[..]` stands in front of an instruction, and none follows
+        help: what is said of the whole template is written `#![..]` at its start
+    "#]],
+    );
+    check(
+        "#[deny(dead_flags)] ret; /// comment\n ret; #[]ret; # ret; a: #[allow(dead_flags)] ret",
+        expect![[r#"
+            `deny` is no attribute of a template
+            help: lints of templates are levelled as `deprecated` in the Rust around the macro; inside, one can be allowed: `#[allow(dead_flags)]`
+            `doc` is no attribute of a template
+            help: comments in a template are written `// ..`, with two strokes
+            an attribute begins with its name
+            help: `#![function]`, `#![inputs(rax)]` and `#![allow(dead_flags)]` say something of a template
+            an instruction begins with its mnemonic
+            help: attributes are written `#[allow(..)]` in front of a statement, before its labels
+            an instruction begins with its mnemonic
+            help: attributes are written `#[allow(..)]` in front of a statement, before its labels
+        "#]],
+    );
+    check(
+        "jmp {const f: variadic}; mov rax, {f: variadic}; lea rax, [{f: variadic}]",
+        expect![[r#"
+            a target cannot be a `const` hole
+            help: write `{f: variadic}`
+            a displacement is `i8` or `i32`, not `variadic`
+        "#]],
+    );
+}
