@@ -4,6 +4,7 @@
 //! what is said about it; `UPDATE_EXPECT=1` writes that.
 
 mod page;
+mod ways;
 
 use expect_test::{Expect, expect, expect_file};
 use jit_asm::syntax::{Error, Warning, lay_out, parse};
