@@ -4,7 +4,7 @@
 //!
 //! **Idea.** `jit_asm::syntax` reads, checks and lays out; this crate only finds the template in what the
 //! user wrote and writes the result as Rust. parse, barrier, check, barrier, quote: the last stage cannot
-//! fail.
+//! fail. What is certain to go wrong at run time comes out as a warning (`lint`).
 //!
 //! **Invariants.** What comes out is straight-line code: one copy, one store per hole at a constant
 //! offset, one call per label. Expressions of the user stand in it once, with their own places, before
@@ -14,6 +14,7 @@
 
 mod emit;
 mod input;
+mod lint;
 mod parts;
 mod report;
 mod templates;
@@ -85,6 +86,44 @@ use proc_macro::TokenStream;
 ///
 /// A constant template has `const` holes only. In `x64!(sink => ..)` the contents are evaluated in the order
 /// of the code, each where it stands, and before the sink is borrowed.
+///
+/// # Lints
+///
+/// What assembles and is certain to go wrong is a warning: a division whose upper half nothing has set, a
+/// comparison that is overwritten unread, a `ret` that misses its address. `docs/lints.md` of the repository lists
+/// them. A template can say more about itself:
+///
+/// | written | says |
+/// |---|---|
+/// | `#![function]` at the start | it is a whole function of the System V ABI, and so are those it calls: rsp must be a multiple of 16 at calls, callee-saved registers must be restored |
+/// | `#![inputs(rdx)]` at the start | these registers are set before it |
+/// | `call {printf: variadic}` | the callee counts its vector arguments in al |
+/// | `#[allow(dead_flags)] cmp rax, rcx` | the lint is wrong about this instruction |
+/// | `#![allow(dead_flags)]` at the start | the lint is wrong about this template |
+///
+/// rustc shows the warnings as its lint `deprecated`, so `#[allow(deprecated)]` around the macro allows all of them.
+///
+/// ```
+/// #![deny(deprecated)]
+/// # use jit_asm_macros::x64;
+/// let mut code = vec![];
+/// x64!(code =>
+///     #![function]
+///     push rbx;
+///     mov rbx, rdi;
+///     call [rsi];
+///     add rax, rbx;
+///     pop rbx;
+///     ret
+/// );
+/// ```
+///
+/// ```compile_fail
+/// #![deny(deprecated)]
+/// # use jit_asm_macros::x64;
+/// # let mut code = vec![];
+/// x64!(code => mov rax, [rbp - 16]; idiv rcx);
+/// ```
 ///
 /// # Errors
 ///

@@ -4,7 +4,7 @@
 //! description, so that `name(..)` and `name::TEMPLATE` both work wherever the entry stands, inside a
 //! function too. `let acc = rax;` in front of an entry names a register for all entries behind it.
 
-use crate::{emit, input, parts, report, widths, x64};
+use crate::{emit, input, lint, parts, report, widths, x64};
 use jit_asm::syntax::{Aliases, Error, Errors, Extent, Hole, LaidOut, Piece, Value};
 use jit_asm::template::HoleKind;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
@@ -303,6 +303,7 @@ fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
     let len = whole.bytes.len();
     let description = emit::template(library, &text, whole, &quote!(#name::PIECE));
     let listing = listing(whole);
+    let warnings = lint::warnings(laid_out);
     let about = format!("The description of [`{text}()`]({text}()).");
     // What switches the function off switches off all of the entry.
     let cfgs: Vec<&Attribute> = attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect();
@@ -326,6 +327,7 @@ fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
         #inline
         #[allow(clippy::too_many_arguments)]
         #vis fn #name(#sink: &mut (impl #bounds), #(#params),*) {
+            #warnings
             #values
             #put
         }

@@ -1,6 +1,6 @@
 //! `x64! { .. }` and `x64!(sink => ..)`.
 
-use crate::{emit, input, parts, report};
+use crate::{emit, input, lint, parts, report};
 use jit_asm::syntax::{self, Aliases, Error, Errors, Extent, LaidOut};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -53,9 +53,12 @@ fn constant(library: &TokenStream, tokens: TokenStream) -> Result<TokenStream, V
                 .help("emit it with `x64!(sink => ..)`, or declare it in `templates! { .. }`"),
         );
     }
-    let piece = errors.barrier(laid_out)?.whole;
-    let bytes = emit::bytes(library, &piece);
-    Ok(emit::template(library, "", &piece, &quote!(const { #bytes })))
+    let laid_out = errors.barrier(laid_out)?;
+    let piece = &laid_out.whole;
+    let bytes = emit::bytes(library, piece);
+    let template = emit::template(library, "", piece, &quote!(const { #bytes }));
+    let warnings = lint::warnings(&laid_out);
+    Ok(if warnings.is_empty() { template } else { quote!({ #warnings #template }) })
 }
 
 /// `x64!(sink => ..)`: a statement. The user's expressions run first, the sink is borrowed after them.
@@ -87,7 +90,9 @@ fn emission(
     let span = input::generated_at(report::extent(sink).start);
     let borrowed = quote_spanned!(span=> (#sink).as_sink());
     // `match` keeps temporaries of the sink's expression, such as a guard, to the end.
+    let warnings = lint::warnings(&laid_out);
     Ok(quote! {{
+        #warnings
         #values
         {
             use #library::Sink as _;

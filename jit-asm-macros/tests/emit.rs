@@ -551,3 +551,20 @@ fn patchable_targets_are_aligned() {
     code.align(16, 3);
     assert_eq!(code.len(), 13);
 }
+
+/// Warnings are items without code: allowed, a template is what it would be without them, and nothing else in
+/// them is warned about.
+#[test]
+fn a_warning_costs_nothing() {
+    #![deny(warnings, clippy::pedantic)]
+    #[allow(deprecated)]
+    const DIVIDE: Template = x64! { idiv rcx };
+    let mut code = vec![];
+    #[allow(deprecated)]
+    {
+        x64!(code => cmp rax, rcx; cmp rax, rdx; cmp rax, rbx; idiv rcx);
+    }
+    x64!(code => #![inputs(rdx)] #[allow(dead_flags)] cmp rax, rcx; idiv rcx);
+    assert_eq!(DIVIDE.bytes, b"\x48\xf7\xf9");
+    assert_eq!(code, b"\x48\x39\xc8\x48\x39\xd0\x48\x39\xd8\x48\xf7\xf9\x48\x39\xc8\x48\xf7\xf9");
+}
