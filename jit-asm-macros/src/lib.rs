@@ -52,7 +52,9 @@ use proc_macro::TokenStream;
 /// Operands are registers (`rax`, `eax`, `ax`, `al`, `ah`, `r8`, `r8d`, `r8w`, `r8b`, ..), integers (`10`,
 /// `-5`, `0xff`, `0b101`, `'a'`) without Rust's suffixes, labels, addresses, and holes. An address is
 /// `[base + index*scale + displacement]` in any order, `[rip + 5]`, or `[label]`; `byte`, `word`, `dword` or
-/// `qword` in front (also `qword ptr`) says its width where no register does. The width is never guessed.
+/// `qword`, `xmmword` or `ymmword` in front (also `qword ptr`) says its width where nothing else does. The width is
+/// never guessed. `fs:` or `gs:` in front of the brackets adds the base of that segment. The prefixes `lock`, `rep`,
+/// `repe` and `repne` stand in front of the instructions that have them.
 ///
 /// The words of the language may be written in capitals: `MOV RAX, QWORD PTR [RBP - 16]`. Labels and aliases
 /// are told apart by case, as names of Rust are.
@@ -81,8 +83,33 @@ use proc_macro::TokenStream;
 /// | `mov rax, [rbp + {d}]` | `i32`; `{d: i8}` forces one byte | the displacement |
 /// | `add {r: r64}, 1`, `[{r: r64} + 8]` | a `Gpr` at 64, 32, 16 or 8 bits; 64 in an address | the register |
 /// | `[rax + {i: r64}*8]` | an `IndexGpr`, which cannot be rsp | the index |
+/// | `addsd {x: xmm}, xmm1`, `vaddpd ymm0, {y: ymm}, ymm1` | an `Xmm`, as an index of a gather too | the register |
+/// | `add rax, {s: rm64}` | an `Rm`, which is a register or memory; `rm8` to `rm64` | the whole operand |
+/// | `add rax, {s: rmi64}` | an `Rmi`, which may be a constant too; `rmi32` and `rmi64` | the whole operand |
+/// | `addsd xmm0, {s: xm}` | an `Xm`, which is a vector register or memory; `xm` and `ym` | the whole operand |
+/// | `lea rax, {a: m}`, `inc {a: m32}` | an `Address`; `m` where the instruction says how wide it is | the whole operand |
+/// | `j{c} {l}`, `set{c} al`, `cmov{c} rax, rcx` | a `Cond` | the condition |
 /// | `jmp {l}`, `call {f}`, `lea rax, [{l}]` | whatever the sink links (`LinkSink`) | the distance |
+/// | `call {f: patchable}`, `jmp {l: patchable}` | the same | the distance, in a field that is 4-aligned by padding in front of the template (`AlignSink`) |
 /// | `add rax, {const SIZE * 8}` | an integer constant that fits, or it is a compile error | immediate or displacement |
+///
+/// A hole for a whole operand makes its instruction into several, encoded here, of which emission takes the one for
+/// the value it gets. At most one operand of an instruction may be in memory. The template then has no fixed
+/// length, and its description is that of the longest.
+///
+/// ```
+/// use jit_asm::{Address, Gpr, Rmi};
+/// use jit_asm_macros::x64;
+///
+/// fn add(code: &mut Vec<u8>, src: Rmi) {
+///     x64!(code => add rax, {src: rmi64});
+/// }
+/// let mut code = vec![];
+/// add(&mut code, Gpr::R9.into());
+/// add(&mut code, Address::new(Gpr::Rbp, -16).into());
+/// add(&mut code, 1.into());
+/// assert_eq!(code, b"\x4c\x01\xc8\x48\x03\x44\x25\xf0\x48\x83\xc0\x01");
+/// ```
 ///
 /// A constant template has `const` holes only. In `x64!(sink => ..)` the contents are evaluated in the order
 /// of the code, each where it stands, and before the sink is borrowed.
@@ -156,6 +183,9 @@ pub fn x64(input: TokenStream) -> TokenStream {
 ///   Its documentation ends with the listing of the code. Where a parameter is a jump target, the sink must be
 ///   `LinkSink` of its type.
 /// - a type of the same name that carries `TEMPLATE`, the description with its bytes, holes and effects.
+///
+/// An entry with widths behind its name becomes one of each width, in which the holes of the types `r`, `rm` and
+/// `rmi` have that width: `fn add[32, 64](a: Gpr, b: Rm) = x64!< add {a: r}, {b: rm} >;` makes `add32` and `add64`.
 ///
 /// `let acc = rax;` in front of an entry names a register for all entries behind it, as it does inside a template.
 ///
