@@ -140,7 +140,7 @@ fn values(form: &Form, o: &FormOperand) -> Vec<Operand> {
     match o.kind {
         Kind::Reg => registers.to_vec(),
         Kind::RegMem => registers.into_iter().chain(hole_addresses(o.memory)).collect(),
-        Kind::Mem => hole_addresses(o.memory),
+        Kind::Mem => hole_addresses(o.memory).into_iter().step_by(if form.lock { 7 } else { 1 }).collect(),
         Kind::Vector => vectors(o).to_vec(),
         Kind::VectorMem => {
             vectors(o).into_iter().chain(hole_addresses(o.memory).into_iter().step_by(3)).collect()
@@ -202,7 +202,10 @@ fn every_filling() {
                 })
                 .collect();
             places.dedup(); // One register operand may stand in two places.
-            for step in 0..[16, 16, 256, 64, 64, 64][places.len()] {
+            // A register beside an address: all of each, not all pairs.
+            let beside = places.iter().any(|p| *p < 2) && places.iter().any(|p| *p >= 2);
+            let stride = if beside && places.len() == 2 { 5 } else { 1 };
+            for step in (0..[16, 16, 256, 64, 64, 64][places.len()]).step_by(stride) {
                 let filling = filling(&operands, &places, step);
                 let vsib = form.explicit().any(|o| matches!(o.kind, Kind::Vsib(_)));
                 if places.contains(&1) && !vsib && filling.gprs[1] == Gpr::Rsp {

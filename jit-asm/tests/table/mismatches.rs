@@ -2,6 +2,7 @@
 
 use crate::bytes::Checker;
 use expect_test::expect_file;
+use jit_asm::x64::form::{Form, FormOperand};
 use jit_asm::x64::listing::line;
 use jit_asm::x64::operand::{
     Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Vector, VectorClass, Width,
@@ -124,6 +125,23 @@ const MISTAKES: &[(&str, &[Operand])] = &[
     ("imul", &[at(Width::B64), RAX]),
     ("xchg", &[RAX, imm(1)]),
     ("test", &[RAX, EAX]),
+    ("lock mov", &[AT, RAX]),
+    ("lock add", &[RAX, RCX]),
+    ("lock add", &[RAX, AT]),
+    ("lock cmp", &[AT, RAX]),
+    ("rep cmpsb", &[]),
+    ("repne movsb", &[]),
+    ("rep add", &[RAX, RCX]),
+    ("loop", &[NEAR]),
+    ("bt", &[AT, imm(5)]),
+    ("bts", &[AL, imm(5)]),
+    ("movbe", &[RAX, RCX]),
+    ("shlx", &[RAX, RCX, CL]),
+    ("crc32", &[EAX, AT]),
+    ("crc32", &[RAX, EAX]),
+    ("cmpxchg16b", &[at(Width::B64)]),
+    ("in", &[RAX, imm(0x60)]),
+    ("enter", &[imm(70_000), imm(0)]),
     ("addps", &[X1, RAX]),
     ("addps", &[AT, X1]),
     ("addps", &[Y1, Y2]),
@@ -212,7 +230,6 @@ fn every_mnemonic_with_everything() {
     let mut checker = Checker::new();
     let few: Vec<Operand> = operands.iter().step_by(7).copied().collect();
     // One mnemonic of those that take the same operands.
-    let shape = |m: &str| forms_named(m).iter().map(|f| (f.operands, f.sizing)).collect::<Vec<_>>();
     let mut shapes = vec![];
     for mnemonic in mnemonics() {
         if shapes.contains(&shape(mnemonic)) {
@@ -220,15 +237,19 @@ fn every_mnemonic_with_everything() {
         }
         shapes.push(shape(mnemonic));
         try_all(&mut checker, mnemonic, &[]);
-        for &a in &operands {
-            try_all(&mut checker, mnemonic, &[a]);
-            for &b in &operands {
+        operands.iter().for_each(|a| try_all(&mut checker, mnemonic, &[*a]));
+        // A wrong count is said before the operands are looked at.
+        let takes = |count| forms_named(mnemonic).iter().any(|f| f.arity() == count);
+        let pairs = if takes(2) { &operands } else { &few };
+        for &a in pairs {
+            for &b in pairs {
                 try_all(&mut checker, mnemonic, &[a, b]);
             }
         }
-        for &a in &few {
-            for &b in &few {
-                for &c in &few {
+        let few = if takes(3) { &few[..] } else { &few[..5] };
+        for &a in few {
+            for &b in few {
+                for &c in few {
                     try_all(&mut checker, mnemonic, &[a, b, c]);
                 }
             }
@@ -236,6 +257,13 @@ fn every_mnemonic_with_everything() {
     }
     println!("{} instructions without holes", checker.checked);
     checker.finish();
+}
+
+/// What selection looks at.
+fn shape(mnemonic: &str) -> Vec<(Vec<impl PartialEq>, bool)> {
+    let operand = |o: &FormOperand| (o.kind, o.width, o.memory, o.place);
+    let form = |f: &&Form| (f.explicit().map(operand).collect(), f.vex.is_some());
+    forms_named(mnemonic).iter().map(form).collect()
 }
 
 fn try_all(checker: &mut Checker, mnemonic: &str, operands: &[Operand]) {
