@@ -12,8 +12,8 @@
 //!
 //! Registers take their places in the order of the text: ModRM.reg, VEX.vvvv, `/is4`; behind an r/m operand
 //! that stands first, VEX.vvvv comes before ModRM.reg (the manual's RVM, RMV, MVR, RVMR). `x` is the manual's
-//! letter for 128 or 256 bits: a row with `VEX.x` stands for both. With `y`, VEX.W is derived. A row with `lock`
-//! stands for its locked forms too.
+//! letter for 128 or 256 bits: a row with `VEX.x` stands for both. With `y`, VEX.W is derived; of a gather, VEX.W
+//! is the width in memory. A row with `lock` stands for its locked forms too.
 //!
 //! ```text
 //! operands   access:kind   access r, w, rw, n (neither: the address alone counts)
@@ -35,7 +35,7 @@
 //! so the shorter encoding stands first (a test tries it).
 //!
 //! **Cost.** Parsed in const evaluation, in [`row`] itself, so that a slip is a compile error that points
-//! at its row; well under a second for the table.
+//! at its row, or has its name where a macro makes two rows of one entry; some two seconds for the table.
 
 mod arithmetic;
 mod atomic;

@@ -55,20 +55,28 @@ macro_rules! in_vex_w {
 }
 
 /// Groups of instructions that SSE and AVX have: the operands and the length of VEX once a group, then one
-/// instruction a line.
+/// instruction a line. Each row is a constant of its name, so that the error of a slip has the name.
 macro_rules! with_vex {
     ($(
-        sse: $operands:tt, avx: $length:tt $vex_operands:tt $w:tt $vex_effects:tt;
-        $($name:literal $escape:tt $opcode:tt $effects:tt;)*
+        [sse: $operands:tt, avx: $length:tt $vex_operands:tt $w:tt $vex_effects:tt]
+        $($name:ident $escape:tt $opcode:tt $effects:tt;)*
     )*) => {
         &[$($(
-            row($name, $operands, concat!($escape, " ", $opcode), $effects),
-            row(
-                concat!("v", $name),
-                $vex_operands,
-                concat!("VEX.", $length, ".", in_vex!($escape), in_vex_w!($w), " ", $opcode),
-                $vex_effects,
-            ),
+            {
+                #[allow(non_upper_case_globals)]
+                const $name: Row = row(stringify!($name), $operands, concat!($escape, " ", $opcode), $effects);
+                $name
+            },
+            {
+                #[allow(non_upper_case_globals)]
+                const $name: Row = row(
+                    concat!("v", stringify!($name)),
+                    $vex_operands,
+                    concat!("VEX.", $length, ".", in_vex!($escape), in_vex_w!($w), " ", $opcode),
+                    $vex_effects,
+                );
+                $name
+            },
         )*)*]
     };
 }
