@@ -143,7 +143,7 @@ fn values(form: &Form, o: &FormOperand) -> Vec<Operand> {
         Kind::Mem => hole_addresses(o.memory).into_iter().step_by(if form.lock { 7 } else { 1 }).collect(),
         Kind::Vector => vectors(o).to_vec(),
         Kind::VectorMem => {
-            vectors(o).into_iter().chain(hole_addresses(o.memory).into_iter().step_by(3)).collect()
+            vectors(o).into_iter().chain(hole_addresses(o.memory).into_iter().step_by(7)).collect()
         }
         Kind::Vsib(_) => vsib_addresses(o),
         Kind::Imm(_) => vec![Operand::Imm(Imm::Literal(1)), Operand::Imm(Imm::Hole(o.width))],
