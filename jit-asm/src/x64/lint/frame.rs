@@ -110,10 +110,14 @@ impl Frame {
         self.registers[usize::from(gpr.number())] = value;
     }
 
+    /// Note that a register is read out, and with it whose value it holds.
     fn save(&mut self, gpr: Gpr) {
-        if self.get(gpr) == Value::Original(gpr) {
-            self.saved = RegSet::from_bits(self.saved).with(gpr).bits();
-        }
+        let whose = match self.get(gpr) {
+            Value::Original(whose) | Value::Changed(whose) => whose,
+            Value::Unknown => gpr,
+            Value::Address(_) | Value::Other => return,
+        };
+        self.saved = RegSet::from_bits(self.saved).with(whose).bits();
     }
 
     fn address(&self, mem: &Mem) -> Option<Address> {
@@ -145,7 +149,9 @@ impl Frame {
         let Some(address) = address else { return self.slots.clear() };
         let end = address.offset.saturating_add(bytes.into());
         self.slots.retain(|slot, _| {
-            slot.origin != address.origin || slot.offset >= end || slot.offset + 8 <= address.offset
+            slot.origin != address.origin
+                || slot.offset >= end
+                || slot.offset.saturating_add(8) <= address.offset
         });
         if bytes == 8 && value != Value::Unknown {
             self.slots.insert(address, value);
@@ -258,11 +264,12 @@ fn save(frame: &mut Frame, insn: &Insn) {
         CALLEE_SAVED.into_iter().for_each(|gpr| frame.save(gpr));
     }
     let e = &insn.summary.effects;
+    let swaps = insn.form.mnemonic == "xchg";
     let puts_somewhere = !e.writes.is_empty() || e.writes_memory || insn.writes_chosen_register();
     for (n, (wanted, given)) in insn.form.explicit().zip(insn.operands).enumerate() {
         match given {
             Operand::Reg(Reg { gpr, class: RegClass::R64 })
-                if wanted.access.reads() && puts_somewhere && !(n == 0 && wanted.access.writes()) =>
+                if wanted.access.reads() && puts_somewhere && (swaps || n > 0 || !wanted.access.writes()) =>
             {
                 frame.save(*gpr);
             }

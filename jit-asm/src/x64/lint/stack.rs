@@ -122,7 +122,7 @@ fn misaligned(at: usize, insn: &Insn, frames: &BTreeSet<Frame>) -> Option<Findin
     let off = |frame: &Frame| match frame.get(Gpr::Rsp) {
         // A call has just pushed 8 bytes onto a multiple of 16.
         Value::Address(address) if address.origin == Origin::Entry => {
-            Some((address.offset + 8).rem_euclid(16))
+            Some(address.offset.wrapping_add(8).rem_euclid(16))
         }
         Value::Address(address) => Some(address.offset.rem_euclid(16)),
         _ => None,
