@@ -1,9 +1,10 @@
 //! Warnings out of a macro.
 //!
-//! A macro cannot warn on stable Rust. It can use something deprecated: rustc's `deprecated` lint shows the note
-//! under the tokens that the use is made of, obeys `#[allow(deprecated)]` around the macro and is reported out of
-//! macros of other crates too. What is used is a macro, because of a macro's path the whole is underlined, and so
-//! both ends of an instruction can be given their own places. Nothing of it is left when the code is compiled.
+//! A macro cannot warn on stable Rust. It can use something deprecated: rustc's `deprecated` lint shows the
+//! note under the tokens that the use is made of, obeys `#[allow(deprecated)]` around the macro and is reported
+//! out of macros of other crates too. What is used is a macro, because of a macro's path the whole is
+//! underlined, and so both ends of an instruction can be given their own places. Nothing of it is left when the
+//! code is compiled.
 
 use jit_asm::syntax::{LaidOut, Warning};
 use proc_macro2::{Ident, TokenStream};

@@ -108,119 +108,31 @@ fn what_is_allowed_is_not_said() {
 
 #[test]
 fn attributes_that_are_none() {
-    check(
+    let mut text = String::new();
+    for template in [
         "#![functoin] ret",
-        expect![[r#"
-        `functoin` is no attribute of a template
-        help: did you mean `function`?
-    "#]],
-    );
-    check(
         "#[function] ret",
-        expect![[r#"
-        `function` is said of the whole template
-        help: write `#![function]` at its start
-    "#]],
-    );
-    check(
         "ret; #![function]",
-        expect![[r#"
-        `#![..]` stands at the start of a template, before everything else
-        help: in front of one instruction an attribute is written `#[..]`
-    "#]],
-    );
-    check(
         "#[allow(dead_flags)] #![function] ret",
-        expect![[r#"
-        `#![..]` stands at the start of a template, before everything else
-        help: in front of one instruction an attribute is written `#[..]`
-    "#]],
-    );
-    check(
         "#![inputs] ret",
-        expect![[r#"
-        `inputs` wants registers: `#![inputs(rax, rdx)]`
-    "#]],
-    );
-    check(
         "#![inputs(rxd, rdx rax)] ret",
-        expect![[r#"
-        here stand words between commas
-    "#]],
-    );
-    check(
-        "#![inputs(rxd, edx, xmm3)] ret",
-        expect![[r#"
-        `rxd` is no register
-        help: did you mean `rdx`?
-    "#]],
-    );
-    check(
+        "#![inputs(rxd, EDX, xmm3)] ret",
         "#![inputs(everything)] ret",
-        expect![[r#"
-        `everything` is no register
-        help: inputs are registers that are set before the template: `#![inputs(rdx)]`
-    "#]],
-    );
-    check(
         "#![function(sysv)] ret",
-        expect![[r#"
-        `function` takes nothing behind it
-    "#]],
-    );
-    check(
         "#[allow(dead_flag)] ret",
-        expect![[r#"
-        there is no lint `dead_flag` of templates
-        help: did you mean `dead_flags`?
-    "#]],
-    );
-    check(
-        "#[allow(flags)] ret; #[allow(unused)] ret; #[allow()] ret; #[allow] ret",
-        expect![[r#"
-        there is no lint `flags` of templates
-        help: did you mean `dead_flags`?
-        there is no lint `unused` of templates
-        help: there are `wrong_dividend`, `dead_flags`, `unbalanced_stack`, `misaligned_call`, `variadic_without_al`, `callee_saved_clobbered`
-        nothing stands between these parentheses
-        `allow` wants lints: `#[allow(dead_flags)]`
-    "#]],
-    );
-    check(
+        "#[allow(flags)] ret",
+        "#[allow(unused)] ret; #[allow()] ret; #[allow] ret",
         "#[allow(dead_flags)]; ret",
-        expect![[r#"
-        `#[..]` stands in front of an instruction, and none follows
-        help: what is said of the whole template is written `#![..]` at its start
-    "#]],
-    );
-    check(
         "#[allow(dead_flags)]",
-        expect![[r#"
-        `#[..]` stands in front of an instruction, and none follows
-        help: what is said of the whole template is written `#![..]` at its start
-    "#]],
-    );
-    check(
-        "#[deny(dead_flags)] ret; /// comment\n ret; #[]ret; # ret; a: #[allow(dead_flags)] ret",
-        expect![[r#"
-            `deny` is no attribute of a template
-            help: lints of templates are levelled as `deprecated` in the Rust around the macro; inside, one can be allowed: `#[allow(dead_flags)]`
-            `doc` is no attribute of a template
-            help: comments in a template are written `// ..`, with two strokes
-            an attribute begins with its name
-            help: `#![function]`, `#![inputs(rax)]` and `#![allow(dead_flags)]` say something of a template
-            an instruction begins with its mnemonic
-            help: attributes are written `#[allow(..)]` in front of a statement, before its labels
-            an instruction begins with its mnemonic
-            help: attributes are written `#[allow(..)]` in front of a statement, before its labels
-        "#]],
-    );
-    check(
-        "jmp {const f: variadic}; mov rax, {f: variadic}; lea rax, [{f: variadic}]",
-        expect![[r#"
-            a target cannot be a `const` hole
-            help: write `{f: variadic}`
-            a displacement is `i8` or `i32`, not `variadic`
-        "#]],
-    );
+        "#[deny(dead_flags)] ret; /// comment\n ret",
+        "#[]ret; # ret; a: #[allow(dead_flags)] ret",
+        "jmp {const f: variadic}",
+        "mov rax, {f: variadic}; jz {f: variadic}",
+        "lea rax, [{f: variadic}]",
+    ] {
+        let errors = warnings(template).expect_err(template);
+        let errors: String = errors.iter().map(|error| format!("    {error}\n")).collect();
+        text += &format!("{template}\n{}", errors.replace("\nhelp", "\n    help"));
+    }
+    expect_file!["attributes.txt"].assert_eq(&text);
 }

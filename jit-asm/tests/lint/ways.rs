@@ -1,10 +1,10 @@
 //! The checker: random templates are run, way by way, on a machine of a few lines.
 //!
 //! It shares nothing with the lints but what they mean: a complaint is right when there is a direction of a
-//! branch, or the entry, behind which the instruction is sure to run and goes wrong on every way that takes that
-//! direction. The machine has numbers in its registers and stack, so a register is restored when the number is back
-//! and a `ret` is right when its address is. Ways are followed up to a bound; where one is cut off the lints may
-//! know more, so there they must only not complain without reason.
+//! branch, or the entry, behind which the instruction is sure to run and goes wrong on every way that takes
+//! that direction. The machine has numbers in its registers and stack, so a register is restored when the
+//! number is back and a `ret` is right when rsp is. Ways are followed up to a bound; where one is cut off the
+//! lints may know more, so there they must only not complain without reason.
 
 use arbtest::arbitrary::{Result, Unstructured};
 use jit_asm::syntax::{lay_out, parse};
@@ -282,15 +282,13 @@ fn run(ops: &[Op], way: &Way, seen: &mut Seen) {
                     seen.note(Lint::CalleeSavedClobbered, step, kept, wrong);
                 }
             }
-            _ => {}
+            op => {
+                for a in [RAX, RDX].into_iter().filter(|&a| writes(op, a)) {
+                    registers[a] = number();
+                }
+            }
         }
-        al |= writes(ops[step.at], RAX) && !matches!(ops[step.at], Op::Call | Op::CallVariadic);
-        if matches!(ops[step.at], Op::Cqo | Op::Cdq | Op::ZeroRdx | Op::Dl | Op::Divide { .. }) {
-            registers[RDX] = number();
-        }
-        if matches!(ops[step.at], Op::Al | Op::Movsxd | Op::Movzx | Op::Divide { .. }) {
-            registers[RAX] = number();
-        }
+        al |= writes(ops[step.at], RAX);
     }
 }
 

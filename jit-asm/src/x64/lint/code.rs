@@ -94,8 +94,8 @@ const WRONG_DIVIDEND: About = About {
         signed number in front of a zeroed upper half is divided as a large positive one.",
     quiet: "The upper half counts as set when anything has written it on purpose: another division (long \
         division goes on with the remainder), a multiplication, a load, a register chosen at emission. \
-        `xor edx, edx` in front of `idiv` is questioned only where a sign extension made the lower half, and a sign \
-        extension in front of `div` only where the lower half can be negative; neither is behind a conditional \
+        `xor edx, edx` in front of `idiv` is questioned only where a sign extension made the lower half, and a \
+        sign extension in front of `div` only where the lower half can be negative; neither is behind a conditional \
         jump or move, which may have looked at the sign. `#![inputs(rdx)]` says that rdx is set before the \
         template.",
     wrong: &["mov rax, [rbp - 16]; idiv rcx", "mov eax, edi; cdq; div ecx"],

@@ -298,11 +298,15 @@ const WHOLE: RegClass = RegClass::R64;
 
 /// The instructions that frames are made with. Whether it was one.
 fn known(frame: &mut Frame, insn: &Insn, at: usize) -> bool {
-    let reg = |gpr, class| (class == WHOLE).then_some(gpr);
+    stacked(frame, insn, at) || copied(frame, insn, at) || moved(frame, insn, at)
+}
+
+/// Pushes and pops. Whether it was one, and all of it is done.
+fn stacked(frame: &mut Frame, insn: &Insn, at: usize) -> bool {
     match (insn.form.mnemonic, insn.operands) {
         ("push", [operand]) => {
             let value = match operand {
-                Operand::Reg(Reg { gpr, class }) if *class == WHOLE => frame.get(*gpr),
+                Operand::Reg(Reg { gpr, class: WHOLE }) => frame.get(*gpr),
                 Operand::Mem(mem) => frame.load(mem),
                 Operand::Imm(_) => Value::Other,
                 _ => Value::Unknown,
@@ -312,7 +316,7 @@ fn known(frame: &mut Frame, insn: &Insn, at: usize) -> bool {
         ("pop", [operand]) => {
             let value = frame.pop(stack_bytes(insn), at);
             match operand {
-                Operand::Reg(Reg { gpr, class }) if *class == WHOLE => frame.set(*gpr, value, at, false),
+                Operand::Reg(Reg { gpr, class: WHOLE }) => frame.set(*gpr, value, at, false),
                 Operand::Mem(mem) if insn.location.is_none() => {
                     frame.store(frame.address(mem), stack_bytes(insn), Value::Unknown);
                 }
@@ -339,6 +343,14 @@ fn known(frame: &mut Frame, insn: &Insn, at: usize) -> bool {
             let value = frame.pop(8, at);
             frame.set(Gpr::Rbp, value, at, false);
         }
+        _ => return false,
+    }
+    true
+}
+
+/// Copies between registers and slots, and addresses. Whether it was one.
+fn copied(frame: &mut Frame, insn: &Insn, at: usize) -> bool {
+    match (insn.form.mnemonic, insn.operands) {
         ("mov", [Operand::Reg(to), Operand::Reg(from)]) if to.class == WHOLE => {
             frame.set(to.gpr, frame.get(from.gpr), at, false);
         }
@@ -346,7 +358,7 @@ fn known(frame: &mut Frame, insn: &Insn, at: usize) -> bool {
             frame.set(to.gpr, frame.load(mem), at, false);
         }
         ("mov", [Operand::Mem(mem), Operand::Reg(from)]) if frame.address(mem).is_some() => {
-            let value = reg(from.gpr, from.class).map_or(Value::Unknown, |gpr| frame.get(gpr));
+            let value = if from.class == WHOLE { frame.get(from.gpr) } else { Value::Unknown };
             frame.store(frame.address(mem), from.class.width().bytes(), value);
         }
         ("mov", [Operand::Mem(mem), Operand::Imm(_)]) if frame.address(mem).is_some() => {
@@ -369,7 +381,7 @@ fn known(frame: &mut Frame, insn: &Insn, at: usize) -> bool {
             };
             frame.set(to.gpr, value, at, true);
         }
-        _ => return moved(frame, insn, at),
+        _ => return false,
     }
     true
 }

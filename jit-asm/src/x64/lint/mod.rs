@@ -42,7 +42,8 @@ pub struct Insn<'a> {
     pub summary: InsnSummary,
     /// The instruction whose address it takes, by number.
     pub address_of: Option<usize>,
-    /// The operand, by number, that may become a register, memory or a constant; in `operands` it is the longest.
+    /// The operand, by number, that may become a register, memory or a constant; in `operands` it is the
+    /// longest.
     pub location: Option<usize>,
     /// Whether it goes to a variadic function.
     pub variadic: bool,
