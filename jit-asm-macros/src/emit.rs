@@ -2,7 +2,7 @@
 
 use crate::input::{generated_at, shown_at};
 use crate::parts;
-use jit_asm::syntax::{Component, Integer, Piece, PlacedConstant, PlacedHole, Value};
+use jit_asm::syntax::{Component, Integer, Piece, PlacedConstant, PlacedHole, Sum, SumTerm, Value};
 use jit_asm::template::{Effects, HighBit, HoleKind, RegField, StackMove};
 use jit_asm::x64::operand::Width;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
@@ -24,12 +24,40 @@ fn patch(library: &TokenStream, bytes: &TokenStream, constant: &PlacedConstant) 
     let PlacedConstant { at, width, sign_extended, hole } = constant;
     let at = Literal::usize_unsuffixed(usize::from(*at));
     let width = Literal::usize_unsuffixed(width_bytes(*width));
-    let content = &hole.content;
     let shown = shown_at(library, hole.span);
+    let value = match &hole.sum {
+        None => constant_value(&shown, hole.span, &hole.content),
+        Some(sum) => constant_sum(&shown, hole.span, sum),
+    };
     let field = quote_spanned! {generated_at(hole.span)=>
-        #shown::constant::field::<#width>(#shown::constant::integer(#content) as i128, #sign_extended)
+        #shown::constant::field::<#width>(#value, #sign_extended)
     };
     quote!(#library::constant::patch(#bytes, #at, #field))
+}
+
+fn constant_value(shown: &TokenStream, span: Span, content: &TokenStream) -> TokenStream {
+    quote_spanned!(generated_at(span)=> #shown::constant::integer(#content) as i128)
+}
+
+/// The terms are added where none of them overflows: each may have a type of its own.
+fn constant_sum(shown: &TokenStream, span: Span, sum: &Sum) -> TokenStream {
+    let terms = sum.terms.iter().enumerate().map(|(at, SumTerm { negative, content, .. })| {
+        let value = constant_value(shown, span, content);
+        match (at, negative) {
+            (0, false) => value,
+            (0, true) => quote!(-(#value)),
+            (_, false) => quote!(+ #value),
+            (_, true) => quote!(- (#value)),
+        }
+    });
+    let terms: TokenStream = terms.collect();
+    match sum.number {
+        0 => terms,
+        number => {
+            let number = Literal::i128_suffixed(number);
+            quote!(#terms + (#number))
+        }
+    }
 }
 
 /// `let`s for the bytes, `out`, and their description, `template`. Constant expressions of the user stand in it

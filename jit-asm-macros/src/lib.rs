@@ -111,6 +111,18 @@ use proc_macro::TokenStream;
 /// assert_eq!(code, b"\x4c\x01\xc8\x48\x03\x44\x25\xf0\x48\x83\xc0\x01");
 /// ```
 ///
+/// A path with `::`, a call of one, or a macro call needs no braces where a constant stands: `[rdi + offset_of!(Ctx, top)]`
+/// and `mov eax, -Ctx::SIZE * 8` mean `{const ..}`. A lone word does need them; without, it is a label. The constants of
+/// one address are added up with its numbers, each in its own type: `[rdi - offset_of!(Ctx, top) + {const SIZE} + 8]`.
+///
+/// ```
+/// # use jit_asm_macros::x64;
+/// use std::mem::offset_of;
+/// # #[repr(C)] struct Ctx { limit: u64, top: u32 }
+/// const LOAD: jit_asm::Template = x64! { mov eax, [rdi + offset_of!(Ctx, top)]; cmp eax, size_of::<Ctx>() };
+/// # assert_eq!(LOAD.bytes, b"\x8b\x87\x08\0\0\0\x3d\x10\0\0\0");
+/// ```
+///
 /// A constant template has `const` holes only. In `x64!(sink => ..)` the contents are evaluated in the order
 /// of the code, each where it stands, and before the sink is borrowed.
 ///

@@ -182,17 +182,44 @@ fn body(input: ParseStream) -> syn::Result<TokenStream> {
     let open = input.span();
     input.parse::<Token![<]>().map_err(|_| spelled(input))?;
     let mut body = TokenStream::new();
+    let mut turbofish = Turbofish::default();
     loop {
         if input.is_empty() {
             return Err(syn::Error::new(open, "this `<` is never closed: the body ends with `>;`"));
         }
         match input.parse::<TokenTree>()? {
-            TokenTree::Punct(p) if p.as_char() == '>' => break,
-            token => body.extend([token]),
+            TokenTree::Punct(p) if p.as_char() == '>' && !turbofish.is_open() => break,
+            token => {
+                turbofish.read(&token);
+                body.extend([token]);
+            }
         }
     }
     input.parse::<Token![;]>().map_err(|error| syn::Error::new(error.span(), "expected `;` behind `>`"))?;
     Ok(body)
+}
+
+/// Tells the `>` of `size_of::<Ctx>()` from the one that ends a body.
+#[derive(Default)]
+struct Turbofish {
+    open: usize,
+    colons: usize,
+}
+
+impl Turbofish {
+    fn is_open(&self) -> bool {
+        self.open > 0
+    }
+
+    fn read(&mut self, token: &TokenTree) {
+        let ch = if let TokenTree::Punct(p) = token { p.as_char() } else { ' ' };
+        match ch {
+            '<' if self.is_open() || self.colons == 2 => self.open += 1,
+            '>' => self.open -= 1,
+            _ => {}
+        }
+        self.colons = if ch == ':' { self.colons + 1 } else { 0 };
+    }
 }
 
 /// After a mistake in the frame of an entry: go to where the next one can begin.

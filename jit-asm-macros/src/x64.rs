@@ -26,7 +26,12 @@ pub(crate) fn lay_out(tokens: TokenStream, aliases: &mut Aliases) -> Result<Laid
     let mut errors = Errors::new();
     let holes = laid_out.whole.holes.iter().map(|placed| &placed.hole);
     for hole in holes.chain(laid_out.whole.constants.iter().map(|placed| &placed.hole)) {
-        one_expression(&hole.content, Extent::one(hole.span), &mut errors);
+        match &hole.sum {
+            None => one_expression(&hole.content, hole.extent(), &mut errors),
+            Some(sum) => {
+                sum.terms.iter().for_each(|term| one_expression(&term.content, hole.extent(), &mut errors));
+            }
+        }
     }
     errors.barrier(laid_out)
 }

@@ -5,6 +5,7 @@ use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 use jit_asm::{AlignSink, Cond, Field, Gpr, HoleKind, IndexGpr, LinkSink, Sink, StackMove, Template};
 use jit_asm_macros::{templates, x64};
 use std::cell::RefCell;
+use std::mem::offset_of;
 
 /// The code as iced-x86 reads it, an instruction a line.
 fn read(code: &[u8]) -> String {
@@ -567,4 +568,48 @@ fn a_warning_costs_nothing() {
     x64!(code => #![inputs(rdx)] #[allow(dead_flags)] cmp rax, rcx; idiv rcx);
     assert_eq!(DIVIDE.bytes, b"\x48\xf7\xf9");
     assert_eq!(code, b"\x48\x39\xc8\x48\x39\xd0\x48\x39\xd8\x48\xf7\xf9\x48\x39\xc8\x48\xf7\xf9");
+}
+
+#[repr(C)]
+struct Ctx {
+    limit: u64,
+    top: u32,
+    tail: [u8; 7],
+}
+
+impl Ctx {
+    const SIZE: i32 = size_of::<Ctx>() as i32;
+    const SLOT: u8 = 8;
+}
+
+templates! {
+    fn fields(n: i32) = x64!< mov rax, [rdi + offset_of!(Ctx, top)]; #[allow(dead_flags)] cmp eax, size_of::<Ctx>(); add eax, {n} >;
+}
+
+#[test]
+fn constants_of_rust_need_no_braces() {
+    const LOAD: Template = x64! {
+        mov rax, [rdi + offset_of!(Ctx, top) + 8];
+        mov rax, [rdi - offset_of!(Ctx, tail) + Ctx::SLOT * 3 - Ctx::SIZE + 1];
+        add rax, -Ctx::SLOT;
+        sub al, Ctx::SIZE - std::mem::align_of::<Ctx>();
+        mov rax, [rbp + rcx*8 + {const Ctx::SLOT} - 2 * Ctx::SIZE]
+    };
+    assert_eq!(LOAD.lines[1].text, "mov rax, [rdi + -offset_of!(Ctx, tail) + Ctx::SLOT * 3 - Ctx::SIZE + 1]");
+    let mut code = LOAD.bytes.to_vec();
+    fields(&mut code, 5);
+    check(
+        &code,
+        expect![[r#"
+        488b8710000000  mov rax, [rdi+0x10]
+        488b87f5ffffff  mov rax, [rdi-0xB]
+        4805f8ffffff  add rax, 0xFFFFFFFFFFFFFFF8
+        2c10  sub al, 0x10
+        488b84cdd8ffffff  mov rax, [rbp+rcx*8-0x28]
+        488b8708000000  mov rax, [rdi+8]
+        3d18000000  cmp eax, 0x18
+        0505000000  add eax, 5
+    "#]],
+    );
+    let _ = Ctx { limit: 0, top: 0, tail: [0; 7] }.limit;
 }

@@ -37,7 +37,7 @@ pub(super) fn hole(group: &Group) -> Result<Hole, Error> {
         ));
     }
     let content: TokenStream = content.iter().cloned().collect();
-    Ok(Hole { content, constant, ty, span: group.span(), ordinal: 0 })
+    Ok(Hole { content, constant, ty, sum: None, span: group.span(), end: group.span(), ordinal: 0 })
 }
 
 /// Split at the last lone colon; `::` belongs to the expression.

@@ -1,11 +1,12 @@
 //! What stands between two brackets: `[base + index*scale + displacement]`, in any order.
 
+use super::constant;
 use super::error::{Error, Extent};
 use super::hole;
 use super::names;
-use super::operand::value;
+use super::operand::{reserved, value};
 use super::parse::{is_punct, name};
-use super::stmt::{Arg, Hole, HoleType, Name, Slot};
+use super::stmt::{Arg, Hole, HoleType, Name, Slot, Sum, SumTerm};
 use crate::reg::Gpr;
 use crate::x64::operand::{Base, Disp, Index, Mem, Operand, RegClass, Scale, Vector, VectorClass, Width};
 use proc_macro2::{Delimiter, Ident, TokenTree};
@@ -26,9 +27,16 @@ impl Register {
 
 /// One summand of an address.
 enum Term {
-    Register { register: Register, scale: Option<Scale>, extent: Extent },
+    Register {
+        register: Register,
+        scale: Option<Scale>,
+        extent: Extent,
+    },
     Rip(Extent),
     Number(i128),
+    /// A constant of Rust, with braces or without.
+    Constant(SumTerm, Extent),
+    /// A hole that is the whole displacement: of a value, or of a type.
     Displacement(Hole),
     Target(Hole),
     Label(Name),
@@ -53,6 +61,9 @@ struct Address {
     rip: Option<Extent>,
     number: i128,
     displacement: Option<Hole>,
+    constants: Vec<SumTerm>,
+    /// From the first constant to the last.
+    constants_at: Option<Extent>,
 }
 
 /// Read the inside of the brackets.
@@ -71,7 +82,7 @@ pub(super) fn memory(width: Option<Width>, tokens: Vec<TokenTree>, extent: Exten
             hole.ordinal = ordinal;
             ordinal += 1;
         }
-        if negative && !matches!(term, Term::Number(_)) {
+        if negative && !matches!(term, Term::Number(_) | Term::Constant(..)) {
             return Err(negated(&term, Extent::of(&rest[..rest.len() - after.len()], rest[0].span())));
         }
         match term {
@@ -81,6 +92,7 @@ pub(super) fn memory(width: Option<Width>, tokens: Vec<TokenTree>, extent: Exten
             }
             Term::Label(label) => return Err(label_in_sum(&label)),
             Term::Number(n) => address.number += if negative { -n } else { n },
+            Term::Constant(constant, at) => address.add_constant(SumTerm { negative, ..constant }, at),
             other => address.add(other)?,
         }
         (rest, first) = (after, false);
@@ -118,6 +130,11 @@ fn sign(tokens: &[TokenTree], first: bool, whole: Extent) -> Result<(bool, &[Tok
 
 /// One term, and what follows it. `alone`: nothing else stands in the brackets.
 fn term(tokens: &[TokenTree], alone: bool, whole: Extent) -> Result<(Term, &[TokenTree]), Error> {
+    if let Some(taken) = constant::product(tokens) {
+        let (constant, rest) = tokens.split_at(taken);
+        let extent = Extent::of(constant, tokens[0].span());
+        return Ok((Term::Constant(SumTerm::new(constant, false), extent), rest));
+    }
     match tokens {
         [TokenTree::Ident(word), rest @ ..] if names::small(&word.to_string()) == "rip" => {
             Ok((Term::Rip(Extent::one(word.span())), rest))
@@ -146,7 +163,7 @@ fn word_term<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Term, &'a [Toke
     }
     if names::register(&text).is_none() {
         if let Some(meaning) = names::reserved(&text) {
-            return Err(Error::new(Extent::one(word.span()), format!("`{text}`: {meaning}")));
+            return Err(reserved(word, meaning));
         }
         return Ok((Term::Label(name(word)), rest));
     }
@@ -174,7 +191,11 @@ fn hole_term(hole: Hole, rest: &[TokenTree], alone: bool) -> Result<(Term, &[Tok
             Err(Error::new(extent, "only registers are scaled")
                 .help(format!("an index chosen at emission is `{{{}: r64}}*8`", hole.content)))
         }
-        None if alone && !hole.constant => Ok((Term::Target(hole), rest)),
+        None if hole.constant => {
+            let constant = SumTerm { negative: false, content: hole.content, braces: true };
+            Ok((Term::Constant(constant, extent), rest))
+        }
+        None if alone => Ok((Term::Target(hole), rest)),
         None => Ok((Term::Displacement(hole), rest)),
     }
 }
@@ -222,13 +243,11 @@ fn register64(word: &Ident) -> Result<Gpr, Error> {
 /// The answer to a minus before something that cannot be subtracted.
 fn negated(term: &Term, extent: Extent) -> Error {
     match term {
-        Term::Displacement(hole) | Term::Target(hole) if hole.constant => {
-            Error::new(extent, "a hole is added, never subtracted")
-                .help(format!("write `+ {{const -({})}}`", hole.content))
-        }
         Term::Displacement(hole) | Term::Target(hole) => {
+            let constant = if hole.constant { "const " } else { "" };
+            let ty = hole.ty.map_or(String::new(), |ty| format!(": {ty}"));
             Error::new(extent, "a hole is added, never subtracted")
-                .help(format!("write `+ {{-({})}}`", hole.content))
+                .help(format!("write `+ {{{constant}-({}){ty}}}`", hole.content))
         }
         _ => Error::new(extent, "a register is added, never subtracted"),
     }
@@ -251,7 +270,7 @@ fn label_in_sum(label: &Name) -> Error {
 }
 
 impl Address {
-    /// Add a register, `rip` or a displacement hole.
+    /// Add a register, `rip` or a hole that is the whole displacement.
     fn add(&mut self, term: Term) -> Result<(), Error> {
         match term {
             Term::Register { register, scale: None, extent }
@@ -275,14 +294,45 @@ impl Address {
                 None => self.displacement = Some(hole),
                 Some(other) => return Err(two_displacements(&hole, &other.content.to_string())),
             },
-            Term::Number(n) => self.number += n,
+            Term::Number(_) | Term::Constant(..) => unreachable!("what has a sign is added by the caller"),
             Term::Target(_) | Term::Label(_) => unreachable!("targets end the address where they are read"),
         }
         Ok(())
     }
 
+    fn add_constant(&mut self, constant: SumTerm, at: Extent) {
+        let start = self.constants_at.map_or(at.start, |all| all.start);
+        self.constants_at = Some(Extent { start, end: at.end });
+        self.constants.push(constant);
+    }
+
+    /// The displacement, and the hole in it.
+    fn displacement(&mut self, extent: Extent) -> Result<(Disp, Option<Hole>), Error> {
+        let (number, constants) = (self.number, core::mem::take(&mut self.constants));
+        match (self.displacement.take(), self.constants_at) {
+            (Some(hole), None) if number == 0 => {
+                let short = matches!(hole.ty, Some(HoleType::Integer { width: Width::B8, .. }));
+                Ok((if short { Disp::Hole8 } else { Disp::Hole32 }, Some(hole)))
+            }
+            (Some(hole), None) => Err(two_displacements(&hole, &number.to_string())),
+            (Some(hole), Some(_)) => {
+                Err(two_displacements(&hole, &Sum { terms: constants, number }.to_string()))
+            }
+            (None, Some(at)) => Ok((Disp::Hole32, Some(Hole::of_sum(Sum { terms: constants, number }, at)))),
+            (None, None) => match i32::try_from(number) {
+                Ok(number) => Ok((Disp::Literal(number), None)),
+                Err(_) => {
+                    let message = format!("the displacement {number} does not fit 32 bits");
+                    Err(Error::new(extent, message)
+                        .help("a displacement is from -0x8000_0000 to 0x7fff_ffff"))
+                }
+            },
+        }
+    }
+
     fn finish(mut self, width: Option<Width>, extent: Extent) -> Result<Arg, Error> {
         self.keep_rsp_out_of_the_index();
+        let (disp, displacement) = self.displacement(extent)?;
         let mut holes = vec![];
         let index = match self.index {
             None => None,
@@ -313,20 +363,7 @@ impl Address {
             }
             (Some((Register::Vector(_) | Register::VectorHole(..), _)), None) | (None, None) => Base::None,
         };
-        let disp = match self.displacement {
-            Some(hole) if self.number != 0 => {
-                return Err(two_displacements(&hole, &self.number.to_string()));
-            }
-            Some(hole) => {
-                let short = matches!(hole.ty, Some(HoleType::Integer { width: Width::B8, .. }));
-                holes.push((Slot::Displacement, hole));
-                if short { Disp::Hole8 } else { Disp::Hole32 }
-            }
-            None => Disp::Literal(i32::try_from(self.number).map_err(|_| {
-                Error::new(extent, format!("the displacement {} does not fit 32 bits", self.number))
-                    .help("a displacement is from -0x8000_0000 to 0x7fff_ffff")
-            })?),
-        };
+        holes.extend(displacement.map(|hole| (Slot::Displacement, hole)));
         let mem = Mem { width, segment: None, base, index, disp };
         Ok(Arg { operand: Operand::Mem(mem), holes, label: None, extent })
     }

@@ -17,6 +17,7 @@
 
 mod alias;
 mod attribute;
+mod constant;
 mod error;
 mod hole;
 mod layout;
@@ -37,5 +38,5 @@ pub use layout::{
     lay_out,
 };
 pub use parse::{parse, parse_with};
-pub use stmt::{Arg, Hole, HoleType, Insn, Label, Location, Name, Slot, Stmt};
+pub use stmt::{Arg, Hole, HoleType, Insn, Label, Location, Name, Slot, Stmt, Sum, SumTerm};
 pub use warning::Warning;

@@ -1,5 +1,6 @@
 //! What stands between two commas.
 
+use super::constant;
 use super::error::{Error, Extent};
 use super::hole;
 use super::memory;
@@ -12,6 +13,12 @@ use proc_macro2::{Delimiter, Ident, Literal, Span, TokenTree};
 
 /// Read one operand from all of `tokens`, of which there is at least one.
 pub(super) fn operand(tokens: &[TokenTree]) -> Result<Arg, Error> {
+    if let Some((constant, taken)) = constant(tokens)? {
+        return match tokens.get(taken) {
+            None => Ok(constant),
+            Some(first) => Err(left_over(&constant, first, &tokens[taken..])),
+        };
+    }
     let (arg, rest) = match tokens {
         [TokenTree::Ident(word), rest @ ..] if names::width(&word.to_string()).is_some() => {
             sized_memory(word, rest)?
@@ -31,6 +38,19 @@ pub(super) fn operand(tokens: &[TokenTree]) -> Result<Arg, Error> {
         None => Ok(arg),
         Some(first) => Err(left_over(&arg, first, rest)),
     }
+}
+
+/// A constant of Rust without braces, and how many tokens it took.
+fn constant(tokens: &[TokenTree]) -> Result<Option<(Arg, usize)>, Error> {
+    let sum = match tokens {
+        [TokenTree::Ident(_), ..] if constant::product(tokens).is_none() => None,
+        [TokenTree::Group(_), ..] => None,
+        _ => constant::sum(tokens)?,
+    };
+    Ok(sum.map(|(hole, taken)| {
+        let extent = hole.extent();
+        (hole_operand(hole, extent), taken)
+    }))
 }
 
 /// An operand without holes.
@@ -99,9 +119,18 @@ fn word_operand(word: &Ident) -> Result<Arg, Error> {
         return Ok(plain(Operand::Vector(vector), extent));
     }
     if let Some(meaning) = names::reserved(&text) {
-        return Err(Error::new(extent, format!("`{text}`: {meaning}")));
+        return Err(reserved(word, meaning));
     }
     Ok(Arg { operand: Operand::Target(Distance::Near), holes: vec![], label: Some(name(word)), extent })
+}
+
+/// The answer to a reserved word, which in capitals may be a constant of Rust.
+pub(super) fn reserved(word: &Ident, meaning: &str) -> Error {
+    let error = Error::new(Extent::one(word.span()), format!("`{word}`: {meaning}"));
+    match word.to_string().contains(|c: char| c.is_ascii_lowercase()) {
+        true => error,
+        false => error.help(format!("a Rust constant is written `{{const {word}}}`")),
+    }
 }
 
 fn group_operand(group: &proc_macro2::Group) -> Result<Arg, Error> {
@@ -227,6 +256,10 @@ fn no_operand(first: &TokenTree) -> Error {
             '$' | '#' => error("immediates are written without a sign in front", "write `add rax, 5`"),
             '=' => error("`=>` is no operand", "a label or function is written `{target}`"),
             '-' => error("`-` stands before a number only", "the negative of a Rust value is `{-value}`"),
+            '<' => error(
+                "`<` is no operand",
+                "a constant of Rust stands in braces: `{const <T as Trait>::SIZE}`",
+            ),
             '.' => error("local labels have no dot", "write `name:` and `jmp name`"),
             c => Error::new(extent, format!("`{c}` is no operand")),
         },
@@ -251,9 +284,15 @@ fn left_over(arg: &Arg, first: &TokenTree, rest: &[TokenTree]) -> Error {
             Error::new(extent, "brackets stand directly behind an operand")
                 .help("an address is one sum in one pair of brackets: `[rbx + rcx + 8]`")
         }
+        TokenTree::Group(g) if g.delimiter() == Delimiter::Parenthesis && arg.label.is_some() => {
+            Error::new(Extent { start: arg.extent.start, ..extent }, "a call of Rust stands in braces")
+                .help("write `{f(x)}`, or `{const f(x)}` for a constant")
+        }
         TokenTree::Ident(_) | TokenTree::Group(_) | TokenTree::Literal(_) => {
             Error::new(extent, "expected `,` or `;` before this")
         }
+        TokenTree::Punct(_) if constant::is_double_colon(rest) => Error::new(extent, "this path has no end")
+            .help("a constant of Rust is `Ctx::SIZE` or `{const SIZE}`"),
         TokenTree::Punct(p) if p.as_char() == ':' && arg.label.is_none() => {
             Error::new(extent, "far addresses are not supported")
                 .help("the segments fs and gs stand in front of an address: `fs:[rax]`")

@@ -2,6 +2,7 @@
 
 use super::alias::{Aliases, Scope};
 use super::attribute;
+use super::constant;
 use super::error::{Error, Errors, Extent};
 use super::hole;
 use super::names;
@@ -143,7 +144,7 @@ fn insn(word: &Ident, rest: &[TokenTree], all: &[TokenTree], errors: &mut Errors
     let mut whole = true;
     let mut rest = rest;
     while !rest.is_empty() {
-        let comma = rest.iter().position(|token| is_punct(token, ','));
+        let comma = constant::comma(rest);
         let (operand, after) = rest.split_at(comma.unwrap_or(rest.len()));
         let arg = match (operand, after) {
             ([], [comma, ..]) => Err(gap(comma, "before")),

@@ -2,6 +2,7 @@
 //! of their holes beside them.
 
 use super::attribute::Attribute;
+use super::constant;
 use super::error::Extent;
 use crate::x64::operand::{Operand, RegClass, VectorClass, Width};
 use proc_macro2::{Span, TokenStream};
@@ -109,10 +110,34 @@ pub struct Hole {
     pub constant: bool,
     /// What stands behind the colon.
     pub ty: Option<HoleType>,
-    /// The braces and all between them.
+    /// The terms of a constant that is a sum, or has no braces. `content` is then only a name for it.
+    pub sum: Option<Sum>,
+    /// The braces and all between them, or the first token of a sum.
     pub span: Span,
+    /// The last token.
+    pub end: Span,
     /// How many holes stand before it in its operand.
     pub ordinal: usize,
+}
+
+/// A constant that is added up, each term in its own type: `offset_of!(Ctx, top) + 8`.
+#[derive(Clone, Debug, Default)]
+pub struct Sum {
+    /// The constants of Rust, at least one.
+    pub terms: Vec<SumTerm>,
+    /// The numbers among the terms.
+    pub number: i128,
+}
+
+/// One constant of Rust in a sum.
+#[derive(Clone, Debug)]
+pub struct SumTerm {
+    /// Whether it is subtracted.
+    pub negative: bool,
+    /// The expression.
+    pub content: TokenStream,
+    /// Whether it is written `{const ..}`.
+    pub braces: bool,
 }
 
 /// What may stand behind the colon of a hole.
@@ -180,9 +205,42 @@ impl core::fmt::Display for HoleType {
     }
 }
 
+impl Hole {
+    /// All its tokens.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        Extent { start: self.span, end: self.end }
+    }
+}
+
+/// As it is written, signs between the terms: `offset_of!(Ctx, top) - {const SIZE} + 8`.
+impl core::fmt::Display for Sum {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for (at, SumTerm { negative, content, braces }) in self.terms.iter().enumerate() {
+            f.write_str(match (at, negative) {
+                (0, false) => "",
+                (0, true) => "-",
+                (_, false) => " + ",
+                (_, true) => " - ",
+            })?;
+            match braces {
+                true => write!(f, "{{const {content}}}")?,
+                false => f.write_str(&constant::text(content))?,
+            }
+        }
+        match self.number {
+            0 => Ok(()),
+            number => write!(f, " {} {}", if number < 0 { '-' } else { '+' }, number.unsigned_abs()),
+        }
+    }
+}
+
 /// As it is written, braces included: `{const SIZE: i8}`.
 impl core::fmt::Display for Hole {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if let Some(sum) = &self.sum {
+            return write!(f, "{sum}");
+        }
         write!(f, "{{{}{}", if self.constant { "const " } else { "" }, self.content)?;
         if let Some(ty) = self.ty {
             write!(f, ": {ty}")?;

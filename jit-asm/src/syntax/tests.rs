@@ -135,8 +135,10 @@ fn labels_stand_anywhere() {
 #[test]
 fn a_constant_is_no_target() {
     check(
-        "jmp {const 5}; call {const 5: i32}; jz {r: r64}",
+        "jmp Ctx::enter; jmp {const 5}; call {const 5: i32}; jz {r: r64}",
         expect![[r#"
+            a hole for a number does not fit here: wants a register or memory of 64 bits, or a label or function
+            help: a label or function is written `{Ctx::enter}`
             a hole for a number does not fit here: wants a register or memory of 64 bits, or a label or function
             a hole for a number does not fit here: wants a register or memory of 64 bits, or a label or function
             a hole for a register of 64 bits does not fit here: wants a label or function
@@ -429,6 +431,61 @@ fn registers_have_names() {
             help: an alias is `let name = register`: `let acc = rax`
             nothing here uses the alias `unused`
             help: remove its `let`
+        "#]],
+    );
+}
+
+#[test]
+fn constants_of_rust_need_no_braces() {
+    check(
+        "mov rax, [rdi + offset_of!(Ctx, top)]; mov rax, [rdi - Ctx::TOP*8 + rcx*8 + 8 + {const A} - 4]; \
+         add rax, -Ctx::SIZE + 3; mov eax, 8*::a::B; mov eax, size_of::<Pair<u8, ()>>(); cmp [rdi + Ctx::TOP], al; \
+         lea rax, [Ctx::TOP]; lea rax, [rip + Ctx::TOP]; mov ecx, Ctx::new(1, 2)",
+        expect![[r#"
+             0 488b8700000000 mov rax, [rdi + offset_of!(Ctx, top)]
+             7 488b84cf00000000 mov rax, [rdi + rcx*8 + -Ctx::TOP * 8 + {const A} + 4]
+            15 480500000000   add rax, -Ctx::SIZE + 3
+            21 b800000000     mov eax, 8 * ::a::B
+            26 b800000000     mov eax, size_of::<Pair<u8, ()>>()
+            31 388700000000   cmp [rdi + Ctx::TOP], al
+            37 488d042500000000 lea rax, [0 + Ctx::TOP]
+            45 488d0500000000 lea rax, [rip + Ctx::TOP]
+            52 b900000000     mov ecx, Ctx::new(1, 2)
+            constant offset_of!(Ctx, top) at 3: B32
+            constant -Ctx::TOP * 8 + {const A} + 4 at 11: B32
+            constant -Ctx::SIZE + 3 at 17: B32
+            constant 8 * ::a::B at 22: B32
+            constant size_of::<Pair<u8, ()>>() at 27: B32
+            constant Ctx::TOP at 33: B32
+            constant Ctx::TOP at 41: B32
+            constant Ctx::TOP at 48: B32
+            constant Ctx::new(1, 2) at 53: B32
+        "#]],
+    );
+    check(
+        "mov rax, [rdi + {d} + Ctx::TOP]; mov rax, [rdi + {const D: i8} + 8]; mov rax, [rdi + Ctx::TOP*rcx]; mov rax, [rcx*Ctx::TOP]; \
+         mov rax, Ctx::TOP + rcx; mov rax, 5 + 3; jmp Ctx::enter; mov rax, top!; mov rax, a::; mov rax, <A as B>::C; mov rax, f(3); mov rax, 1.5*A::B; add al, a::<",
+        expect![[r#"
+            a hole is the whole displacement of its address
+            help: write the sum in the braces: `{d + Ctx::TOP}`
+            a hole is the whole displacement of its address
+            help: write the sum in the braces: `{const D + 8}`
+            the terms of an address are added or subtracted
+            help: write `[base + index*scale + displacement]`
+            an index is scaled by a literal
+            help: the scales are 1, 2, 4 and 8
+            operands are not computed in the text of a template
+            help: a computed constant is `{const A + B}`, a computed value `{a + b}`
+            operands are not computed in the text of a template
+            help: a computed constant is `{const A + B}`, a computed value `{a + b}`
+            `!` means nothing behind this operand
+            help: addresses are computed in brackets, Rust values in braces
+            this path has no end
+            help: a constant of Rust is `Ctx::SIZE` or `{const SIZE}`
+            `<` is no operand
+            help: a constant of Rust stands in braces: `{const <T as Trait>::SIZE}`
+            a call of Rust stands in braces
+            help: write `{f(x)}`, or `{const f(x)}` for a constant
         "#]],
     );
 }

@@ -3,7 +3,8 @@
 use super::labels::Labels;
 use super::{Component, Variant};
 use crate::syntax::error::{Error, Extent};
-use crate::syntax::stmt::{Arg, HoleType, Insn, Location, Slot};
+use crate::syntax::parse::takes_target;
+use crate::syntax::stmt::{Arg, Hole, HoleType, Insn, Location, Slot};
 use crate::x64::encode::{Encoded, RegRole, encode};
 use crate::x64::form::Form;
 use crate::x64::listing::{self, Part};
@@ -213,6 +214,11 @@ fn with_width(insn: &Insn, index: usize, widths: &[Width]) -> Option<String> {
 fn meant_instead(insn: &Insn, arg: &Arg) -> Option<String> {
     if let (Operand::Target(_), Some(label)) = (arg.operand, &arg.label) {
         return Some(format!("`{0}` is a label; its address is `lea rax, [{0}]`", label.text));
+    }
+    if let Some(Hole { sum: Some(sum), .. }) = arg.hole(Slot::Immediate)
+        && takes_target(&insn.mnemonic.text)
+    {
+        return Some(format!("a label or function is written `{{{sum}}}`"));
     }
     let hole = arg.hole(Slot::Immediate).filter(|hole| hole.ty.is_none() && !hole.constant)?;
     let alone = insn.args.len() == 1;
