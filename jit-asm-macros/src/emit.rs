@@ -96,12 +96,19 @@ pub(crate) fn template(library: &TokenStream, name: &str, piece: &Piece, bytes: 
         quote!(#library::Line { at: #at, text: #text })
     });
     let effects = effects(library, &piece.effects);
+    let align = Literal::u8_unsuffixed(piece.align);
+    let data = piece.data.iter().map(|(start, end)| {
+        let (start, end) = (Literal::u16_unsuffixed(*start), Literal::u16_unsuffixed(*end));
+        quote!(#library::DataRange { start: #start, end: #end })
+    });
     quote! {
         #library::Template {
             name: #name,
             bytes: #bytes,
             holes: &[#(#holes),*],
             lines: &[#(#lines),*],
+            data: &[#(#data),*],
+            align: #align,
             effects: #effects,
         }
     }
@@ -236,18 +243,40 @@ pub(crate) fn put(
     stores.extend(piece.crossings.iter().map(|crossing| parts::cross(library, crossing, &out)));
     let len = Literal::usize_unsuffixed(piece.bytes.len());
     let bind = if stores.is_empty() { quote!() } else { quote!(let #out: &mut [u8; #len] =) };
-    let align = piece.holes.iter().find(|placed| placed.kind == HoleKind::Patchable).map(|placed| {
-        let ahead = u32::from(placed.at);
-        let span = generated_at(placed.hole.span);
-        let shown = shown_at(library, span);
-        quote_spanned!(span=> #shown::AlignSink::align(#sink, 4, #ahead);)
-    });
+    let place = place(library, piece, sink);
     quote! {
-        #align
+        #place
         #links
         #bind #library::Sink::put_template::<#len>(#sink, #bytes, #template);
         #stores
     }
+}
+
+/// What a field that is rewritten while other threads run it is aligned to.
+const PATCHABLE: u8 = 4;
+
+/// What the sink is told of the place of a piece: that it is aligned, and that there is data in it.
+fn place(library: &TokenStream, piece: &Piece, sink: &Ident) -> TokenStream {
+    let patchable = piece.holes.iter().find(|placed| placed.kind == HoleKind::Patchable);
+    let align = match patchable {
+        // The layout has seen to it that the field is aligned by `.align` too.
+        Some(placed) if piece.align < PATCHABLE => {
+            let ahead = u32::from(placed.at);
+            let span = generated_at(placed.hole.span);
+            let shown = shown_at(library, span);
+            quote_spanned!(span=> #shown::AlignSink::align(#sink, 4, #ahead);)
+        }
+        _ if piece.align > 1 => {
+            let to = u32::from(piece.align);
+            quote!(#library::AlignSink::align(#sink, #to, 0);)
+        }
+        _ => quote!(),
+    };
+    let data = piece.data.iter().map(|(start, end)| {
+        let (start, len) = (Literal::u16_unsuffixed(*start), Literal::u16_unsuffixed(end - start));
+        quote!(#library::Sink::note_data(#sink, #start, #len);)
+    });
+    quote!(#align #(#data)*)
 }
 
 /// How many bytes a hole replaces; `None` for one that only adds bits.
@@ -325,6 +354,6 @@ pub(crate) fn width_bytes(width: Width) -> usize {
     width.bytes().into()
 }
 
-fn integer_name(integer: Integer) -> String {
+pub(crate) fn integer_name(integer: Integer) -> String {
     format!("{}{}", if integer.signed { "i" } else { "u" }, integer.width.bits())
 }

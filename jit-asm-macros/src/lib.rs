@@ -71,6 +71,28 @@ use proc_macro::TokenStream;
 /// assert_eq!(SUM.lines[0].text, "add rax, [rdi + 8]");
 /// ```
 ///
+/// # Data
+///
+/// | directive | puts |
+/// |---|---|
+/// | `.byte`, `.word`, `.dword`, `.qword` | items of 8, 16, 32 or 64 bits between commas: numbers, characters, holes and constants; strings in `.byte`, floats (`1.5`) in `.dword` and `.qword` |
+/// | `.zero 16` | so many zero bytes |
+/// | `.align 8` | instructions that do nothing, up to a multiple of 1, 2, 4, 8 or 16 |
+///
+/// Data carries labels as code does: `lea rax, [table]`, `mov rax, [limit]`. It must not run: it stands behind a `ret` or
+/// `jmp`, or is a template of its own. With `.align` the whole template is aligned when it is emitted, for which the sink
+/// is an `AlignSink`; who copies the bytes of a constant keeps them at a multiple of `Template::align`.
+///
+/// ```
+/// # use jit_asm_macros::x64;
+/// const WEIGHT: jit_asm::Template = x64! {
+///     lea rax, [table]; mov rax, [rax + rdi*8]; ret;
+///     .align 8;
+///     table: .qword 3, -1, 0xffff_ffff_ffff
+/// };
+/// assert_eq!((WEIGHT.align, WEIGHT.data[0].start), (8, 16));
+/// ```
+///
 /// # Holes
 ///
 /// Everything in braces is a hole, and its content is Rust. The layout of a template follows from the types

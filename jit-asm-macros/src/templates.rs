@@ -279,7 +279,7 @@ fn check_params(signature: &Signature, laid_out: &LaidOut, errors: &mut Errors) 
 fn no_parameter(signature: &Signature, hole: &Hole, word: &Ident, value: Value) -> Error {
     let names: Vec<String> = signature.params.iter().map(|param| format!("`{}`", param.name)).collect();
     let ty = match value {
-        Value::Integer(_) => "i32",
+        Value::Integer(integer) => &emit::integer_name(integer),
         Value::Register => "Gpr",
         Value::Index => "IndexGpr",
         Value::Vector => "Xmm",
@@ -387,12 +387,16 @@ fn bounds(library: &TokenStream, laid_out: &Piece, params: &[Param]) -> TokenStr
             }
         }
     }
-    let patchable = laid_out.holes.iter().any(|placed| placed.kind == HoleKind::Patchable);
-    let align = patchable.then(|| (String::new(), quote!(#library::AlignSink)));
-    let sink = (bounds.is_empty() && !patchable).then(|| (String::new(), quote!(#library::Sink)));
+    let aligned =
+        laid_out.align > 1 || laid_out.holes.iter().any(|placed| placed.kind == HoleKind::Patchable);
+    let align = aligned.then(|| (String::new(), quote!(#library::AlignSink)));
+    let sink = (bounds.is_empty() && !aligned).then(|| (String::new(), quote!(#library::Sink)));
     let bounds = bounds.into_iter().chain(align).chain(sink).map(|(_, bound)| bound);
     quote!(#(#bounds)+*)
 }
+
+/// How many bytes a row of a listing has at most.
+const ROW: usize = 16;
 
 /// The code with its bytes, for the documentation; bytes that are filled in are dots.
 fn listing(laid_out: &Piece) -> String {
@@ -410,17 +414,20 @@ fn listing(laid_out: &Piece) -> String {
         let end = lines().find(|line| *line > at).unwrap_or(shown.len());
         shown[at..end].fill("..".into());
     }
-    let ends = laid_out.lines.iter().skip(1).map(|(at, _)| usize::from(*at)).chain([shown.len()]);
-    let rows: Vec<(usize, String, &str)> = laid_out
-        .lines
-        .iter()
-        .zip(ends)
-        .map(|((at, text), end)| (usize::from(*at), shown[usize::from(*at)..end].join(" "), text.as_str()))
-        .collect();
+    let ends = lines().skip(1).chain([shown.len()]);
+    let mut rows: Vec<(usize, String, &str)> = vec![];
+    for ((at, line), end) in laid_out.lines.iter().zip(ends) {
+        let at = usize::from(*at);
+        // Data can be long; no instruction is.
+        let mut chunks = shown[at..end].chunks(ROW);
+        rows.push((at, chunks.next().unwrap_or_default().join(" "), line));
+        rows.extend(chunks.enumerate().map(|(n, bytes)| (at + ROW * (n + 1), bytes.join(" "), "")));
+    }
     let width = rows.iter().map(|(_, bytes, _)| bytes.len()).max().unwrap_or(0);
     let mut text = String::from("\n```text\n");
     for (at, bytes, line) in rows {
-        let _ = writeln!(text, "{at:4}  {bytes:width$}  {line}");
+        let row = format!("{at:4}  {bytes:width$}  {line}");
+        let _ = writeln!(text, "{}", row.trim_end());
     }
     text + "```"
 }

@@ -2,7 +2,9 @@
 
 use expect_test::{Expect, expect};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
-use jit_asm::{AlignSink, Cond, Field, Gpr, HoleKind, IndexGpr, LinkSink, Sink, StackMove, Template};
+use jit_asm::{
+    AlignSink, Cond, DataRange, Field, Gpr, HoleKind, IndexGpr, LinkSink, Sink, StackMove, Template,
+};
 use jit_asm_macros::{templates, x64};
 use std::cell::RefCell;
 use std::mem::offset_of;
@@ -57,6 +59,9 @@ impl Sink for Notes {
         assert_eq!(bytes[..], template.bytes[..]);
         self.templates.push(template);
         self.put_piece(bytes)
+    }
+    fn note_data(&mut self, ahead: u32, len: u32) {
+        self.linked.push(format!("data at {}: {len}", self.code.len() + ahead as usize));
     }
 }
 
@@ -583,7 +588,7 @@ impl Ctx {
 }
 
 templates! {
-    fn fields(n: i32) = x64!< mov rax, [rdi + offset_of!(Ctx, top)]; #[allow(dead_flags)] cmp eax, size_of::<Ctx>(); add eax, {n} >;
+    fn fields(n: i32) = x64!< mov rax, [rdi + offset_of!(Ctx, top)]; cmp eax, size_of::<Ctx>(); mov ecx, {n} >;
 }
 
 #[test]
@@ -608,8 +613,39 @@ fn constants_of_rust_need_no_braces() {
         488b84cdd8ffffff  mov rax, [rbp+rcx*8-0x28]
         488b8708000000  mov rax, [rdi+8]
         3d18000000  cmp eax, 0x18
-        0505000000  add eax, 5
+        b905000000  mov ecx, 5
     "#]],
     );
     let _ = Ctx { limit: 0, top: 0, tail: [0; 7] }.limit;
+}
+
+templates! {
+    /// The n-th weight, in rax.
+    fn weight(first: i64, letter: u8, to: Label) = x64!<
+        lea rax, [table]; mov rax, [rax + rdi*8]; jmp {to};
+        .align 8;
+        table: .qword {first}, -1, Ctx::SIZE;
+        .byte {letter: u8}, 'z', "text\n"; .dword 0.5; .zero 2
+    >;
+}
+
+#[test]
+fn data_is_put_where_it_stands() {
+    let mut notes = Notes { code: vec![0x90; 3], ..Notes::default() };
+    weight(&mut notes, 7, b'a', Label(1));
+    expect![[r#"
+        data at 24: 37
+        20+0: Label(1)"#]]
+    .assert_eq(&notes.linked.join("\n"));
+    assert_eq!(notes.code[3..8], [0x0f, 0x1f, 0x44, 0, 0], "the template is aligned as it says");
+    let data = &notes.code[24..];
+    assert_eq!(data[..24], [7_i64, -1, 24].map(i64::to_le_bytes).concat());
+    assert_eq!(data[24..], *b"aztext\n\0\0\0\x3f\0\0");
+    let described = (weight::TEMPLATE.align, weight::TEMPLATE.data);
+    assert_eq!(described, (8, &[DataRange { start: 16, end: 53 }][..]));
+    const LOOP: Template = x64! { xor eax, eax; .align 16; again: dec ecx; jnz again };
+    let mut code = vec![0x90];
+    x64!(code => .align 4; .word 1, 2);
+    assert_eq!(code, b"\x90\x0f\x1f\x00\x01\0\x02\0");
+    assert_eq!((LOOP.align, LOOP.bytes.len()), (16, 20));
 }

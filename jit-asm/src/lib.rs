@@ -35,4 +35,4 @@ pub use features::Features;
 pub use location::{Address, Rm, Rmi, Scale, Xm};
 pub use reg::{Gpr, IndexGpr, RegSet, Xmm};
 pub use sink::{AlignSink, Field, LinkSink, Sink};
-pub use template::{Effects, Flags, HighBit, Hole, HoleKind, Line, RegField, StackMove, Template};
+pub use template::{DataRange, Effects, Flags, HighBit, Hole, HoleKind, Line, RegField, StackMove, Template};

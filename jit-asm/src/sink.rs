@@ -23,6 +23,13 @@ pub trait Sink {
         self.put_piece(bytes)
     }
 
+    /// Told of data that is about to be put, `ahead` bytes behind the end. For sinks whose code is read as
+    /// instructions.
+    #[inline(always)]
+    fn note_data(&mut self, ahead: u32, len: u32) {
+        let _ = (ahead, len);
+    }
+
     /// Itself: lets a macro borrow an expression that is a sink or a `&mut` to one.
     #[inline(always)]
     fn as_sink(&mut self) -> &mut Self {
@@ -44,7 +51,7 @@ pub trait LinkSink<T>: Sink {
 /// A sink that knows where its code will stand, as far as alignment goes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot align code",
-    note = "patchable targets want a sink that can, such as a `Vec<u8>` or `jit_runtime`'s `Assembler`"
+    note = "patchable targets and `.align` want a sink that can, such as a `Vec<u8>` or `jit_runtime`'s `Assembler`"
 )]
 pub trait AlignSink: Sink {
     /// Pad with instructions that do nothing, so that what comes `ahead` bytes later stands at a multiple of `to`,

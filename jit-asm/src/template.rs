@@ -18,13 +18,26 @@ pub struct Template {
     pub bytes: &'static [u8],
     /// The holes, in the order of their places.
     pub holes: &'static [Hole],
-    /// One entry an instruction, in order: where it starts and how it reads.
+    /// One entry an instruction or directive, in order: where it starts and how it reads.
     pub lines: &'static [Line],
+    /// Which of the bytes are data, not instructions, in order.
+    pub data: &'static [DataRange],
+    /// What its place must be a multiple of: a power of two, 1 for most. Emission sees to it.
+    pub align: u8,
     /// What running it does to registers, flags, memory and the stack.
     pub effects: Effects,
 }
 
-/// One instruction of a template.
+/// Bytes of a template that are data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DataRange {
+    /// Offset of the first.
+    pub start: u16,
+    /// Offset of what follows the last.
+    pub end: u16,
+}
+
+/// One instruction of a template, or one directive; `.align` may have no bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Line {
     /// Offset of its first byte in the template.
@@ -48,7 +61,7 @@ pub struct Hole {
 /// What a hole patches. Closed: a new kind is a decision.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HoleKind {
-    /// An immediate of 1, 2, 4 or 8 bytes, little-endian.
+    /// An immediate of 1, 2, 4 or 8 bytes, little-endian, or an item of data.
     Imm(u8),
     /// A displacement of 1 or 4 bytes, signed.
     Disp(u8),

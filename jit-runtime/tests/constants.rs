@@ -28,3 +28,26 @@ fn running_code_reads_its_constants() {
     assert_eq!(result, Ok((2 * 0x1122_3344_5566_7788, 0x0303_0303)));
     assert_eq!(code.len() - code.code_len(), 16 + 8 + 4);
 }
+
+#[test]
+fn running_code_reads_the_data_of_its_template() {
+    let heap = heap();
+    let mut context = context(&heap);
+    let weight = 1_000_000;
+    let code = publish(&heap, |asm| {
+        enter_frame(asm);
+        x64!(asm =>
+            let sum = rax; let at = rcx; let table = rsi;
+            xor eax, eax; mov ecx, 2; lea table, [weights];
+            again: add sum, [table + at*8]; dec at; jns again;
+            movzx edx, byte [letter]; add eax, dword [one]; jmp over;
+            .align 8;
+            weights: .qword 5, {weight}, -7;
+            .byte "a"; letter: .byte "b"; .zero 2; one: .dword 1.0;
+            over:
+        );
+        leave_frame(asm);
+    });
+    let result = enter(&raw mut context, code.address(), 0);
+    assert_eq!(result, Ok((999_998 + 0x3f80_0000, u64::from(b'b'))));
+}

@@ -494,5 +494,5 @@ fn stubs_can_share_code() {
     let sealed = asm.seal().expect("every label is bound");
     let end = sealed.offset_of(double.1).expect("bound");
     let code = sealed.publish(&heap).expect("room");
-    assert!(jit_runtime::frame::check(&code.block().bytes()[..end.0 as usize]).is_empty());
+    assert!(jit_runtime::frame::check(&code.block().bytes()[..end.0 as usize], code.data()).is_empty());
 }

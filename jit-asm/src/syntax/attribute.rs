@@ -60,7 +60,12 @@ pub(super) fn attributes<'a>(
         }
         waits = (!bang).then_some(extent).or(waits);
     }
-    if let (Some(extent), []) = (waits, tokens) {
+    let none = match tokens {
+        [] => true,
+        [TokenTree::Ident(word), ..] => word == "let",
+        [first, ..] => is_punct(first, '.'),
+    };
+    if let (Some(extent), true) = (waits, none) {
         let error = Error::new(extent, "`#[..]` stands in front of an instruction, and none follows");
         errors.add(error.help("what is said of the whole template is written `#![..]` at its start"));
     }

@@ -136,6 +136,10 @@ fn no_type(extent: Extent, word: &str) -> Error {
             later("holes for these registers", "holes take registers: r8 r16 r32 r64, xmm ymm")
         }
         "cc" | "cond" => later("condition holes", "name the condition: `jz {l}`"),
+        "f32" | "f64" => Error::new(extent, "a hole takes the bits of a float, not the float").help(format!(
+            "write `{{x.to_bits(): u{}}}` among data; code reads floats from memory",
+            &word[1..]
+        )),
         "usize" | "isize" => Error::new(extent, format!("the width of `{word}` depends on the machine"))
             .help(format!("write `{}64`", &word[..1])),
         _ => Error::new(extent, format!("`{word}` is no type of a hole")).help(TYPES),

@@ -18,6 +18,7 @@
 mod alias;
 mod attribute;
 mod constant;
+mod directive;
 mod error;
 mod hole;
 mod layout;
@@ -28,6 +29,7 @@ mod parse;
 mod stmt;
 #[cfg(test)]
 mod tests;
+mod text;
 mod warning;
 
 pub use alias::Aliases;
@@ -38,5 +40,7 @@ pub use layout::{
     lay_out,
 };
 pub use parse::{parse, parse_with};
-pub use stmt::{Arg, Hole, HoleType, Insn, Label, Location, Name, Slot, Stmt, Sum, SumTerm};
+pub use stmt::{
+    Arg, Directive, Effect, Hole, HoleType, Insn, Item, Label, Location, Name, Slot, Stmt, Sum, SumTerm,
+};
 pub use warning::Warning;

@@ -7,6 +7,7 @@ use super::memory;
 use super::names;
 use super::parse::{flatten, is_punct, name};
 use super::stmt::{Arg, Hole, HoleType, Location, Slot};
+use super::text;
 use crate::x64::operand::{Base, Disp, Distance, Imm, Mem, Operand, Width};
 use crate::x64::select;
 use proc_macro2::{Delimiter, Ident, Literal, Span, TokenTree};
@@ -180,7 +181,7 @@ pub(super) fn integer(tokens: &[TokenTree]) -> Result<(i128, usize), Error> {
 pub(super) fn value(literal: &Literal) -> Result<i128, Error> {
     let text = literal.to_string();
     let error = |message: String| Error::new(Extent::one(literal.span()), message);
-    if let Some(code) = character(&text) {
+    if let Some(code) = text::character(&text) {
         return Ok(code);
     }
     if !text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
@@ -222,28 +223,6 @@ pub(super) fn value(literal: &Literal) -> Result<i128, Error> {
 fn is_hex_h(digits: &str) -> bool {
     let digits = digits.strip_suffix(['h', 'H']).unwrap_or_default();
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// The code of `'a'`, `b'a'` and their escapes.
-fn character(text: &str) -> Option<i128> {
-    let inner = text.strip_prefix('b').unwrap_or(text).strip_prefix('\'')?.strip_suffix('\'')?;
-    let Some(escape) = inner.strip_prefix('\\') else {
-        let mut chars = inner.chars();
-        return chars.next().filter(|_| chars.next().is_none()).map(|c| i128::from(u32::from(c)));
-    };
-    Some(match escape {
-        "n" => 10,
-        "r" => 13,
-        "t" => 9,
-        "0" => 0,
-        "\\" => 92,
-        "'" => 39,
-        "\"" => 34,
-        _ => {
-            let hex = escape.strip_prefix('x').or_else(|| escape.strip_prefix("u{")?.strip_suffix('}'))?;
-            i128::from(u32::from_str_radix(&hex.replace('_', ""), 16).ok()?)
-        }
-    })
 }
 
 /// The answer to a token with which no operand begins.

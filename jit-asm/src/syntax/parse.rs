@@ -3,6 +3,7 @@
 use super::alias::{Aliases, Scope};
 use super::attribute;
 use super::constant;
+use super::directive;
 use super::error::{Error, Errors, Extent};
 use super::hole;
 use super::names;
@@ -81,6 +82,9 @@ fn statement_of(tokens: &[TokenTree], scope: &mut Scope, stmts: &mut Vec<Stmt>, 
                 stmts.push(Stmt::Insn(insn));
             }
         }
+        [TokenTree::Punct(p), ..] if p.as_char() == '.' => {
+            stmts.extend(directive::directive(tokens, errors).map(Stmt::Directive));
+        }
         [first, ..] => errors.add(
             Error::new(Extent::one(first.span()), "an instruction begins with its mnemonic")
                 .help(begin_help(first)),
@@ -90,9 +94,6 @@ fn statement_of(tokens: &[TokenTree], scope: &mut Scope, stmts: &mut Vec<Stmt>, 
 
 fn begin_help(first: &TokenTree) -> &'static str {
     match first {
-        TokenTree::Punct(p) if p.as_char() == '.' => {
-            "directives are not part of a template; a local label is written `name:`"
-        }
         TokenTree::Punct(p) if p.as_char() == '#' => {
             "attributes are written `#[allow(..)]` in front of a statement, before its labels"
         }

@@ -4,6 +4,7 @@
 use super::attribute::Attribute;
 use super::constant;
 use super::error::Extent;
+use crate::x64::listing::number;
 use crate::x64::operand::{Operand, RegClass, VectorClass, Width};
 use proc_macro2::{Span, TokenStream};
 
@@ -25,6 +26,8 @@ pub enum Stmt {
     Insn(Insn),
     /// `#![..]` at the start, `#[..]` in front of the next instruction.
     Attribute(Attribute),
+    /// Data, or padding.
+    Directive(Directive),
 }
 
 /// A place in the template that its own jumps may name.
@@ -32,6 +35,46 @@ pub enum Stmt {
 pub struct Label {
     /// Its name.
     pub name: Name,
+}
+
+/// `.byte 1, 2`, `.zero 8`, `.align 16`.
+#[derive(Clone, Debug)]
+pub struct Directive {
+    /// What it puts.
+    pub effect: Effect,
+    /// The whole of it.
+    pub extent: Extent,
+}
+
+/// What a directive puts.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Items of data.
+    Items {
+        /// Of each: 8 to 64 bits.
+        width: Width,
+        /// In order.
+        items: Vec<Item>,
+    },
+    /// So many zero bytes of data.
+    Zeros(u16),
+    /// Instructions that do nothing, up to a multiple of this power of two.
+    Align(u8),
+}
+
+/// An item of data. Numbers fit the width.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// An integer or a character.
+    Integer(i128),
+    /// A float of 32 bits.
+    Single(f32),
+    /// A float of 64 bits.
+    Double(f64),
+    /// Bytes.
+    Text(Vec<u8>),
+    /// A constant of Rust, or a value chosen when the template is emitted.
+    Hole(Hole),
 }
 
 /// A mnemonic and its operands.
@@ -61,6 +104,38 @@ pub struct Arg {
     pub label: Option<Name>,
     /// Its tokens.
     pub extent: Extent,
+}
+
+impl Directive {
+    /// Whether it puts data, which does not run.
+    #[must_use]
+    pub fn is_data(&self) -> bool {
+        !matches!(self.effect, Effect::Align(_))
+    }
+}
+
+/// As it is written: `.dword 1, {x}`.
+impl core::fmt::Display for Directive {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match &self.effect {
+            Effect::Align(to) => write!(f, ".align {to}"),
+            Effect::Zeros(count) => write!(f, ".zero {count}"),
+            Effect::Items { width, items } => {
+                write!(f, ".{width} ")?;
+                for (at, item) in items.iter().enumerate() {
+                    f.write_str(if at > 0 { ", " } else { "" })?;
+                    match item {
+                        Item::Integer(value) => f.write_str(&number(*value))?,
+                        Item::Single(value) => write!(f, "{value:?}")?,
+                        Item::Double(value) => write!(f, "{value:?}")?,
+                        Item::Text(bytes) => write!(f, "b\"{}\"", bytes.escape_ascii())?,
+                        Item::Hole(hole) => write!(f, "{hole}")?,
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Insn {

@@ -489,3 +489,156 @@ fn constants_of_rust_need_no_braces() {
         "#]],
     );
 }
+
+#[test]
+fn data_stands_among_the_code() {
+    check(
+        "lea rax, [table]; movzx ecx, byte [rax + 3]; ret; .align 8; table: .byte 1, -1, 'a', \"b\\n\", b\"\\xff\"; .WORD 0xffff; \
+         .dword 1.5, -2, Ctx::SIZE, {const N}; .qword {x}, {y: u64}, 1e300, 0x1122334455667788; .zero 3; end:",
+        expect![[r#"
+             0 488d0509000000 lea rax, [table]
+             7 0fb64803       movzx ecx, byte [rax + 3]
+            11 c3             ret
+            12 0f1f4000       .align 8
+            16 01ff61620aff   table: .byte 1, -1, 97, b"b\n", b"\xff"
+            22 ffff           .word 0xffff
+            24 0000c03ffeffffff0000000000000000 .dword 1.5, -2, Ctx::SIZE, {const N}
+            40 000000000000000000000000000000009c7500883ce4377e8877665544332211 .qword {x}, {y: u64}, 1e300, 0x1122334455667788
+            72 000000         .zero 3; end:
+            hole {x} at 40: Imm(8), Integer(Integer { width: B64, signed: true })
+            hole {y: u64} at 48: Imm(8), Integer(Integer { width: B64, signed: false })
+            constant Ctx::SIZE at 32: B32
+            constant {const N} at 36: B32
+        "#]],
+    );
+    check(
+        "xor eax, eax; .align 16; again: dec ecx; jnz again; .align 4; .align 1; jmp over; .zero 130; .align 8; over: ret",
+        expect![[r#"
+             0 31c0           xor eax, eax
+             2 660f1f8400000000000f1f440000 .align 16
+            16 ffc9           again: dec ecx
+            18 75fc           jnz again
+            20                .align 4
+            20                .align 1
+            20 e987000000     jmp over
+            25 00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000 .zero 130
+            155 0f1f440000     .align 8
+            160 c3             over: ret
+        "#]],
+    );
+    check(
+        ".qword 1; .align 8; two: .qword 2, 3; .byte 4",
+        expect![[r#"
+             0 0100000000000000 .qword 1
+             8                .align 8
+             8 02000000000000000300000000000000 two: .qword 2, 3
+            24 04             .byte 4
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_runs_into_data() {
+    check(
+        "nop; .byte 1; jmp table; jz late; ret; table: .byte 1; late: .align 4; .byte 2; call table; .byte 1; mov rax, [table]",
+        expect![[r#"
+            execution runs into this data
+            help: put it behind a `ret` or `jmp`, or a `jmp` across it in front
+            `table` is data, and this runs it
+            help: its address is `lea rax, [table]`
+            `late` is data, and this runs it
+            help: its address is `lea rax, [late]`
+            `table` is data, and this runs it
+            help: its address is `lea rax, [table]`
+            execution runs into this data
+            help: put it behind a `ret` or `jmp`, or a `jmp` across it in front
+        "#]],
+    );
+    check(
+        ".byte 1; nop",
+        expect![[r#"
+        execution runs into this data
+        help: put it behind a `ret` or `jmp`, or a `jmp` across it in front
+    "#]],
+    );
+    check(
+        "mov rax, {a: rm64}; .align 8; ret",
+        expect![[r#"
+        this cannot be aligned: the length of a location in front of it is not known
+        help: align in front of the location, or in a template of its own
+    "#]],
+    );
+}
+
+#[test]
+fn mistakes_in_data_are_found() {
+    check(
+        ".; .5; .byte; .byte ,1; .byte 1,; .byte 256, -129, 1.5, rax, 1 2, {x: i32}, {const X: u16}, {r: r64}; .word \"ab\", 65536; .dword 1e39, 1f32; \
+         .qword 1e400, -\"a\", 0x1_0000_0000_0000_0000, (5), [rax]; .align 3; .align 128; .align x; .align; .zero 65536; .zero -1; .zero 1 2; \
+         .quad 1; .db 1; .balign 4; .label: nop; .text; .byte -, r\"a\", c\"a\"; .qword {x: f64}",
+        expect![[r#"
+            a directive is missing behind this dot
+            help: the directives are .byte, .word, .dword, .qword, .zero and .align
+            a directive is missing behind this dot
+            help: the directives are .byte, .word, .dword, .qword, .zero and .align
+            items are missing behind this
+            help: write `.byte 1, 'a', "text"`
+            an item is missing before this comma
+            an item is missing behind this comma
+            256 does not fit an item of `.byte`
+            help: it must be from -128 to 255
+            -129 does not fit an item of `.byte`
+            help: it must be from -128 to 255
+            a float is an item of `.dword` or `.qword`, not of `.byte`
+            `rax` is no item of data
+            help: items are numbers, characters, strings in `.byte`, and holes
+            expected `,` or `;` before this
+            an item of `.byte` has 8 bits, and this hole is `i32`
+            help: write `{x: i8}` or `: u8`
+            an item of `.byte` has 8 bits, and this hole is `u16`
+            help: write `{const X: i8}` or `: u8`
+            an item of `.byte` has 8 bits, and this hole is `r64`
+            help: write `{r: i8}` or `: u8`
+            a string is an item of `.byte`, not of `.word`
+            help: write one character as `'a'`
+            65536 does not fit an item of `.word`
+            help: it must be from -32768 to 65535
+            1e39 is too large for a float of 32 bits
+            a literal takes no suffix: write `1`
+            help: its width follows from the instruction
+            1e400 is too large for a float of 64 bits
+            a string has no sign
+            `0x1_0000_0000_0000_0000` is no integer of 64 bits
+            no item of data begins here
+            help: items are numbers, characters, strings in `.byte`, and holes
+            no item of data begins here
+            help: items are numbers, characters, strings in `.byte`, and holes
+            nothing is aligned to 3
+            help: write 1, 2, 4, 8 or 16
+            nothing is aligned to 128
+            help: write 1, 2, 4, 8 or 16
+            here stands one number, as a literal
+            a number is missing behind this
+            a template has at most 65535 bytes
+            here stands one number, as a literal
+            here stands one number, as a literal
+            `.quad` is no directive
+            help: write `.qword`
+            `.db` is no directive
+            help: write `.byte`
+            `.balign` is no directive
+            help: write `.align`
+            `.label` is no directive
+            help: a local label has no dot: write `name:`
+            `.text` is no directive
+            help: the directives are .byte, .word, .dword, .qword, .zero and .align
+            a number is missing behind this
+            `r"a"` is no operand
+            help: literals are integers and characters
+            `c"a"` is no operand
+            help: literals are integers and characters
+            a hole takes the bits of a float, not the float
+            help: write `{x.to_bits(): u64}` among data; code reads floats from memory
+        "#]],
+    );
+}

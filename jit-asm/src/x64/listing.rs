@@ -67,7 +67,7 @@ pub fn line(mnemonic: &str, operands: &[Operand], name: &mut dyn FnMut(Unnamed) 
 }
 
 /// Small numbers in decimal, the others in hexadecimal.
-fn number(value: i128) -> String {
+pub(crate) fn number(value: i128) -> String {
     if value.unsigned_abs() <= 4096 {
         return value.to_string();
     }

@@ -1,6 +1,7 @@
 //! The dumb checker of the frame convention: reads finished code and finds every breach.
 
 use core::fmt;
+use core::ops::Range;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, Register};
 
 /// A place where code does not keep the frame convention.
@@ -18,12 +19,24 @@ impl fmt::Display for Breach {
     }
 }
 
-/// Every breach of the frame convention in `code`, which is instructions from its first byte to its last;
-/// `int3` may fill gaps.
+/// Every breach of the frame convention in `code`, which is instructions from its first byte to its last but for
+/// the ranges of `data`, which are in order; `int3` may fill gaps.
 #[must_use]
-pub fn check(code: &[u8]) -> Vec<Breach> {
-    let instructions: Vec<Instruction> = Decoder::with_ip(64, code, 0, DecoderOptions::NONE).iter().collect();
+pub fn check(code: &[u8], data: &[Range<usize>]) -> Vec<Breach> {
     let mut breaches = vec![];
+    let mut start = 0;
+    for range in data.iter().cloned().chain(std::iter::once(code.len()..code.len())) {
+        let end = range.start.min(code.len());
+        check_run(code, start..end, &mut breaches);
+        start = range.end.min(code.len());
+    }
+    breaches
+}
+
+/// The same in a run of instructions without data.
+fn check_run(code: &[u8], run: Range<usize>, breaches: &mut Vec<Breach>) {
+    let mut decoder = Decoder::with_ip(64, &code[run.clone()], run.start as u64, DecoderOptions::NONE);
+    let instructions: Vec<Instruction> = decoder.iter().collect();
     for (i, instruction) in instructions.iter().enumerate() {
         let before = i.checked_sub(1).map(|i| &instructions[i]);
         let after = instructions.get(i + 1);
@@ -33,7 +46,6 @@ pub fn check(code: &[u8]) -> Vec<Breach> {
                 .map(|rule| Breach { at: instruction.ip() as usize, rule }),
         );
     }
-    breaches
 }
 
 fn rule_broken(

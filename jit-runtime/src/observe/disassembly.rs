@@ -2,6 +2,7 @@
 
 use crate::stitch::{Code, CodePtr, Note};
 use core::fmt;
+use core::ops::Range;
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic};
 
 /// One instruction of published code, or a gap.
@@ -25,30 +26,68 @@ impl fmt::Display for Instruction {
     }
 }
 
-/// Every instruction of `code`, in order, then its constants. Runs of unwritten bytes are one line.
+/// Every instruction of `code`, in order, the data of its templates among them, then its constants. Runs of unwritten
+/// bytes are one line.
 #[must_use]
 pub fn disassemble(code: &Code) -> Vec<Instruction> {
     let bytes = &code.block().bytes()[..code.len()];
     let notes = code.listing().map_or(&[][..], |listing| listing.notes());
-    let mut lines = disassemble_bytes(&bytes[..code.code_len()], code.address() as u64, notes);
-    lines.extend(constants(bytes, code.code_len()));
+    let mut lines = vec![];
+    let mut start = 0;
+    for data in code.data().iter().cloned().chain(std::iter::once(code.code_len()..code.len())) {
+        lines.extend(disassemble_run(bytes, start..data.start, code.address() as u64, notes));
+        start = data.end;
+        lines.extend(words(bytes, data, notes));
+    }
     lines
 }
 
-/// What stands behind the instructions, in words of eight bytes; the last may have four.
-fn constants(bytes: &[u8], code_len: usize) -> impl Iterator<Item = Instruction> {
-    bytes[code_len..].chunks(8).enumerate().map(move |(n, word)| {
-        let digits: String = word.iter().rev().map(|byte| format!("{byte:02x}")).collect();
-        let directive = if word.len() == 8 { "dq" } else { "dd" };
-        let at = CodePtr((code_len + 8 * n) as u32);
-        Instruction { at, bytes: word.to_vec(), text: format!("{directive} 0x{digits}"), notes: vec![] }
+/// Data, in words of eight bytes and what is left.
+fn words<'a>(
+    bytes: &'a [u8],
+    range: Range<usize>,
+    notes: &'a [(CodePtr, Note)],
+) -> impl Iterator<Item = Instruction> + 'a {
+    let start = range.start;
+    bytes[range].chunks(8).enumerate().map(move |(n, word)| {
+        let at = CodePtr((start + 8 * n) as u32);
+        Instruction { at, bytes: word.to_vec(), text: text_of_word(word), notes: notes_at(notes, at) }
     })
+}
+
+fn text_of_word(word: &[u8]) -> String {
+    let directive = match word.len() {
+        8 => "dq",
+        4 => "dd",
+        _ => {
+            let bytes: Vec<String> = word.iter().map(|byte| format!("0x{byte:02x}")).collect();
+            return format!("db {}", bytes.join(", "));
+        }
+    };
+    let digits: String = word.iter().rev().map(|byte| format!("{byte:02x}")).collect();
+    format!("{directive} 0x{digits}")
+}
+
+fn notes_at(notes: &[(CodePtr, Note)], at: CodePtr) -> Vec<Note> {
+    let first = notes.partition_point(|(place, _)| *place < at);
+    notes[first..].iter().take_while(|(place, _)| *place == at).map(|&(_, note)| note).collect()
 }
 
 /// Every instruction of bytes that stand, or will stand, at `address`. The notes are ordered by place.
 #[must_use]
 pub fn disassemble_bytes(bytes: &[u8], address: u64, notes: &[(CodePtr, Note)]) -> Vec<Instruction> {
-    let mut decoder = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE);
+    disassemble_run(bytes, 0..bytes.len(), address, notes)
+}
+
+/// The same of a part of the bytes, in which there is no data.
+fn disassemble_run(
+    bytes: &[u8],
+    run: Range<usize>,
+    address: u64,
+    notes: &[(CodePtr, Note)],
+) -> Vec<Instruction> {
+    let from = address + run.start as u64;
+    let mut decoder = Decoder::with_ip(64, &bytes[run], from, DecoderOptions::NONE);
     let mut formatter = formatter();
     let mut lines: Vec<Instruction> = vec![];
     while decoder.can_decode() {
@@ -69,9 +108,7 @@ pub fn disassemble_bytes(bytes: &[u8], address: u64, notes: &[(CodePtr, Note)]) 
             formatter.format(&instruction, &mut text);
         }
         let at = CodePtr(at as u32);
-        let first = notes.partition_point(|(place, _)| *place < at);
-        let notes = notes[first..].iter().take_while(|(place, _)| *place == at).map(|&(_, n)| n).collect();
-        lines.push(Instruction { at, bytes: own, text, notes });
+        lines.push(Instruction { at, bytes: own, text, notes: notes_at(notes, at) });
     }
     lines
 }

@@ -50,3 +50,23 @@ fn constants_read_as_data() {
     let lines: Vec<String> = disassemble(&code).iter().map(|line| line.text.clone()).collect();
     assert_eq!(lines[2..], ["ret", "int3", "dq 0x4004000000000000", "dd 0xc3c3c3c3"]);
 }
+
+#[test]
+fn data_of_templates_reads_as_data() {
+    let mut asm = Assembler::new();
+    crate::x64!(asm => lea rax, [table]; ret; .align 8; table: .qword 0x1122; .byte 0x55, 0x48);
+    asm.cold(|asm| crate::x64!(asm => .dword 0xC3C3C3C3; .align 16));
+    let heap = CodeHeap::probe().expect("this machine gives code memory");
+    let code = asm.seal().and_then(|sealed| sealed.publish(&heap)).expect("published");
+    let lines: Vec<String> = disassemble(&code).iter().map(ToString::to_string).collect();
+    expect![[r#"
+        0000  48 8d 05 01 00 00 00             lea rax, [rip+1]
+        0007  c3                               ret
+        0008  22 11 00 00 00 00 00 00          dq 0x0000000000001122
+        0010  55 48                            db 0x55, 0x48
+        0012  cc cc cc cc cc cc cc cc cc cc cc cc cc cc int3
+        0020  c3 c3 c3 c3                      dd 0xc3c3c3c3
+        0024  66 0f 1f 84 00 00 00 00 00       nop [rax+rax]
+        002d  0f 1f 00                         nop [rax]"#]]
+    .assert_eq(&lines.join("\n"));
+}

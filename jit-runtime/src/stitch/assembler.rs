@@ -4,7 +4,7 @@ use super::constant::{Constant, ConstantUse};
 use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, Position, Section};
 use super::listing::{Mark, Note};
-use super::section::Buffer;
+use super::section::{ALIGNMENT, Buffer};
 use jit_asm::{AlignSink, Field, LinkSink, Sink, Template, padding};
 
 /// A field that is aimed at a label when the code is sealed, because a chain has no room for its tail.
@@ -46,6 +46,8 @@ pub struct Assembler {
     pub(super) waiting: Vec<Waiting>,
     pub(super) relocations: Vec<Relocation>,
     pub(super) constants: Vec<ConstantUse>,
+    /// Data among the code, in the order in which it was emitted: where, and how many bytes.
+    pub(super) data: Vec<(Position, u32)>,
     pub(super) notes: Vec<(Position, Note)>,
     error: Option<StitchError>,
     /// A label was not what it should be. Kept apart from `error`, so that emission need not call anybody to
@@ -85,6 +87,7 @@ impl Assembler {
         self.waiting.clear();
         self.relocations.clear();
         self.constants.clear();
+        self.data.clear();
         self.notes.clear();
         (self.error, self.slip) = (None, None);
     }
@@ -173,6 +176,12 @@ impl Assembler {
 
     /// Emit a template without value holes.
     pub fn emit(&mut self, template: &'static Template) {
+        if template.align > 1 {
+            self.align(template.align.into(), 0);
+        }
+        for range in template.data {
+            self.note_data(range.start.into(), (range.end - range.start).into());
+        }
         if !self.active.has_room(template.bytes.len()) {
             self.make_room(template.bytes.len());
         }
@@ -258,6 +267,7 @@ impl Assembler {
         self.waiting.clear();
         self.relocations.clear();
         self.constants.clear();
+        self.data.clear();
         self.notes.clear();
         if !self.active.has_room(more) {
             self.active.grow(more).expect("a template is shorter than a section may be");
@@ -315,11 +325,18 @@ impl Sink for Assembler {
             self.put_anew(bytes, Some(template)).try_into().expect(WHOLE)
         }
     }
+
+    fn note_data(&mut self, ahead: u32, len: u32) {
+        self.data.push((self.position(ahead), len));
+    }
 }
 
-/// Aligned in its section; sections and published code begin 16-aligned.
+/// Aligned in its section; sections and published code begin at a multiple of [`ALIGNMENT`].
 impl AlignSink for Assembler {
     fn align(&mut self, to: u32, ahead: u32) {
+        if !to.is_power_of_two() || to > ALIGNMENT {
+            return self.fail(StitchError::Alignment { to });
+        }
         let count = padding::padding(self.active.len() as usize, to, ahead);
         if !self.active.has_room(count) {
             self.make_room(count);

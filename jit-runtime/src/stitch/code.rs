@@ -3,6 +3,7 @@
 use super::label::CodePtr;
 use super::listing::Listing;
 use crate::memory::Block;
+use std::ops::Range;
 
 /// Executable code. Cloning gives another handle; the memory is freed when the last one is dropped.
 #[derive(Clone, Debug)]
@@ -10,6 +11,7 @@ pub struct Code {
     pub(super) block: Block,
     pub(super) len: u32,
     pub(super) code_len: u32,
+    pub(super) data: std::sync::Arc<[Range<usize>]>,
     pub(super) listing: Option<std::sync::Arc<Listing>>,
 }
 
@@ -44,6 +46,12 @@ impl Code {
     #[must_use]
     pub fn code_len(&self) -> usize {
         self.code_len as usize
+    }
+
+    /// Where there is data of templates among the instructions, in order.
+    #[must_use]
+    pub fn data(&self) -> &[Range<usize>] {
+        &self.data
     }
 
     /// Whether it has no bytes.

@@ -27,6 +27,11 @@ pub enum StitchError {
     },
     /// A section grew beyond 1 GiB, the reach of its labels, or the code with its constants beyond 2 GiB.
     TooLong,
+    /// Code was to be aligned to what its place does not keep.
+    Alignment {
+        /// To a multiple of this.
+        to: u32,
+    },
     /// A patch outside the code.
     PatchOutside {
         /// Where it was to go.
@@ -55,6 +60,9 @@ impl fmt::Display for StitchError {
             StitchError::TooLong => f.write_str(
                 "a section of the code is longer than 1 GiB, or all of it than 2 GiB; compile it in parts",
             ),
+            StitchError::Alignment { to } => {
+                write!(f, "code cannot be aligned to {to}: only to 1, 2, 4, 8 and 16")
+            }
             StitchError::PatchOutside { at, len } => {
                 write!(f, "a patch of {len} bytes at {at} lies outside what has been emitted")
             }

@@ -6,9 +6,10 @@ use super::constant::Pool;
 use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, LabelState, Position};
 use super::listing::Listing;
-use super::section::Buffer;
+use super::section::{ALIGNMENT, Buffer};
 use crate::memory::CodeHeap;
 use crate::templates;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Room kept for each veneer.
@@ -31,6 +32,8 @@ pub struct Sealed {
     len: u32,
     /// Where each function that is called has its veneer, should it be out of reach.
     veneers: Vec<(Function, u32)>,
+    /// Where templates put data among the code, in order.
+    data: Vec<Range<usize>>,
 }
 
 impl Assembler {
@@ -50,7 +53,7 @@ impl Sealed {
     fn settle(mut assembler: Assembler) -> Result<Sealed, StitchError> {
         let (hot, cold) = assembler.hot_and_cold();
         if cold.is_aligned() {
-            hot.pad_to(hot.len().next_multiple_of(16));
+            hot.pad_to(hot.len().next_multiple_of(ALIGNMENT));
         }
         let cold_at = hot.len();
         join_labels(hot, cold)?;
@@ -66,7 +69,8 @@ impl Sealed {
         let len = u32::try_from(pool.end()).ok().filter(|&len| len <= Position::WHOLE);
         let (len, code_len) = (len.ok_or(StitchError::TooLong)?, pool.start() as u32);
         assembler.hot_and_cold().0.pad_to(len);
-        let mut sealed = Sealed { assembler, cold_at, code_len, len, veneers };
+        let data = settle_data(&assembler.data, cold_at);
+        let mut sealed = Sealed { assembler, cold_at, code_len, len, veneers, data };
         sealed.aim_waiting()?;
         sealed.put_constants(&pool);
         Ok(sealed)
@@ -82,6 +86,12 @@ impl Sealed {
     #[must_use]
     pub fn code_len(&self) -> usize {
         self.code_len as usize
+    }
+
+    /// Where there is data of templates among the instructions, in order.
+    #[must_use]
+    pub fn data(&self) -> &[Range<usize>] {
+        &self.data
     }
 
     /// Whether nothing was emitted.
@@ -140,7 +150,7 @@ impl Sealed {
             .assembler
             .keeps_notes()
             .then(|| Arc::new(Listing::settle(&self.assembler.notes, self.cold_at)));
-        Ok(Code { block, len: self.len, code_len: self.code_len, listing })
+        Ok(Code { block, len: self.len, code_len: self.code_len, data: self.data.as_slice().into(), listing })
     }
 
     /// Write the distances that no chain has written.
@@ -200,6 +210,17 @@ impl Sealed {
         room[..bytes.len()].copy_from_slice(&bytes);
         at
     }
+}
+
+/// The data of both sections, in the order of their places.
+fn settle_data(data: &[(Position, u32)], cold_at: u32) -> Vec<Range<usize>> {
+    let range = |&(at, len): &(Position, u32)| {
+        let start = at.settle(cold_at).0 as usize;
+        start..start + len as usize
+    };
+    let mut ranges: Vec<_> = data.iter().map(range).collect();
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges
 }
 
 /// Aim the chains that wait in one section for labels of the other, and check that every label that a jump

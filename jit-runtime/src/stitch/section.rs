@@ -5,6 +5,9 @@ use super::label::{LabelState, Position};
 /// What stands between pieces of code: `int3` (Intel SDM vol. 2), so that a stray jump traps.
 pub(super) const POISON: u8 = 0xCC;
 
+/// Published code begins at a multiple of this, and so does a section in which something is aligned.
+pub(super) const ALIGNMENT: u32 = 16;
+
 /// A section would pass [`Position::LIMIT`].
 #[derive(Debug)]
 pub(super) struct TooLong;

@@ -325,6 +325,17 @@ fn an_assembler_comes_back_empty() {
     assert!(asm.seal().is_ok_and(|s| s.is_empty()), "what was wrong is forgotten, too");
 }
 
+#[test]
+fn an_alignment_that_no_place_keeps_is_refused() {
+    use jit_asm::AlignSink;
+    for to in [0, 3, 32] {
+        let mut asm = Assembler::new();
+        asm.align(to, 0);
+        let error = asm.seal().expect_err("refused").to_string();
+        assert!(error.contains(&to.to_string()), "{error}");
+    }
+}
+
 /// What was aligned in a section is aligned where the code runs, in both sections, after any code.
 #[test]
 fn alignment_holds_where_the_code_runs() {

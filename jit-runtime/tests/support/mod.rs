@@ -33,7 +33,7 @@ pub(crate) fn publish(heap: &CodeHeap, build: impl FnOnce(&mut Assembler)) -> Co
     build(&mut asm);
     let end = asm.offset().0 as usize;
     let code = asm.seal().expect("every label is bound").publish(heap).expect("room");
-    let breaches = jit_runtime::frame::check(&code.block().bytes()[..end]);
+    let breaches = jit_runtime::frame::check(&code.block().bytes()[..end], code.data());
     assert!(breaches.is_empty(), "{breaches:?}");
     code
 }

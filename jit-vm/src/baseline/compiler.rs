@@ -83,7 +83,7 @@ impl Compiler {
         // A function that cannot be sealed takes its assembler with it: a fresh one is there for the next.
         let sealed = std::mem::replace(&mut self.emit.asm, assembler(self.listing)).seal()?;
         debug_assert_eq!(
-            frame::check(&sealed.bytes()[..sealed.code_len()]),
+            frame::check(&sealed.bytes()[..sealed.code_len()], sealed.data()),
             [],
             "the unwinder relies on the frame convention"
         );

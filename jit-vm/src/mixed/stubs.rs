@@ -70,7 +70,7 @@ type Stub = Result<Sealed, StitchError>;
 
 fn publish(stub: Sealed, heap: &CodeHeap) -> Result<Code, StitchError> {
     debug_assert_eq!(
-        frame::check(&stub.bytes()[..stub.code_len()]),
+        frame::check(&stub.bytes()[..stub.code_len()], stub.data()),
         [],
         "the unwinder relies on the frame convention"
     );

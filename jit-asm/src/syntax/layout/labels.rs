@@ -4,16 +4,16 @@ use crate::syntax::error::{Error, Errors, Extent};
 use crate::syntax::names;
 use crate::syntax::stmt::{Label, Name, Stmt};
 
-/// The labels of the template and the number of the instruction behind each.
+/// The labels of the template and the number of the instruction or directive behind each.
 pub(super) struct Labels<'a>(pub(super) Vec<(&'a str, usize)>);
 
 impl<'a> Labels<'a> {
     pub(super) fn of(stmts: &'a [Stmt], errors: &mut Errors) -> Labels<'a> {
         let mut labels = Labels(vec![]);
-        let mut insns = 0;
+        let mut units = 0;
         for stmt in stmts {
             match stmt {
-                Stmt::Insn(_) => insns += 1,
+                Stmt::Insn(_) | Stmt::Directive(_) => units += 1,
                 Stmt::Attribute(_) => {}
                 Stmt::Label(Label { name }) if labels.find(&name.text).is_some() => errors.add(
                     Error::new(
@@ -22,7 +22,7 @@ impl<'a> Labels<'a> {
                     )
                     .help("a label names one place; choose another name"),
                 ),
-                Stmt::Label(Label { name }) => labels.0.push((&name.text, insns)),
+                Stmt::Label(Label { name }) => labels.0.push((&name.text, units)),
             }
         }
         labels
@@ -32,12 +32,12 @@ impl<'a> Labels<'a> {
         self.0.iter().find(|(n, _)| *n == name).map(|&(_, insn)| insn)
     }
 
-    /// The labels of an instruction as they are written.
+    /// The labels of a unit as they are written.
     pub(super) fn in_front_of(&self, number: usize) -> String {
         self.0.iter().filter(|(_, insn)| *insn == number).map(|(label, _)| format!("{label}: ")).collect()
     }
 
-    /// The instruction behind a label that an operand names.
+    /// The unit behind a label that an operand names.
     pub(super) fn resolve(&self, name: &Name) -> Result<usize, Error> {
         self.find(&name.text).ok_or_else(|| {
             let error =

@@ -1,8 +1,9 @@
 //! Statements into bytes: forms selected, fields found, local labels resolved.
 //!
 //! Every jump to a label of the template starts short. As long as one does not reach, it is made long and
-//! places are counted again; code only grows, so this ends, with the fewest long jumps there can be. `loop` and
-//! `jrcxz` cannot be made long: what they do not reach then is an error.
+//! places are counted again; each time a jump grows, so this ends. Without padding code only grows, and the long
+//! jumps are the fewest there can be. `loop` and `jrcxz` cannot be made long: what they do not reach then is an
+//! error.
 //!
 //! A location hole makes one instruction into several, of which emission takes one. The template is then a
 //! sequence of parts: pieces whose length is fixed, and choices between them. A jump across a choice is short
@@ -10,6 +11,7 @@
 
 mod labels;
 mod select;
+mod unit;
 mod write;
 
 use super::error::{Error, Errors};
@@ -18,7 +20,8 @@ use super::warning::{self, Warning};
 use crate::template::{Effects, HoleKind};
 use crate::x64::operand::Width;
 use labels::Labels;
-use select::{Selected, select_insn};
+use select::select_insn;
+use unit::Unit;
 
 /// A template with every byte in its place, ready to be written out as Rust.
 #[derive(Clone, Debug)]
@@ -42,7 +45,11 @@ pub struct Piece {
     pub constants: Vec<PlacedConstant>,
     /// Distances that follow from what is chosen on the way.
     pub crossings: Vec<Crossing>,
-    /// Offset and text of each instruction, labels included: joined by `;` they are the template again.
+    /// From where to where there is data, not instructions.
+    pub data: Vec<(u16, u16)>,
+    /// What its place must be a multiple of: 1, or the greatest `.align` in it.
+    pub align: u8,
+    /// Offset and text of each instruction and directive, labels included: joined by `;` they are the template again.
     pub lines: Vec<(u16, String)>,
     /// What running it does.
     pub effects: Effects,
@@ -181,38 +188,40 @@ pub struct PlacedConstant {
 pub fn lay_out(stmts: &[Stmt]) -> Result<LaidOut, Vec<Error>> {
     let mut errors = Errors::new();
     let labels = Labels::of(stmts, &mut errors);
-    let mut selected = vec![];
-    let insns = stmts.iter().filter_map(|stmt| match stmt {
-        Stmt::Insn(insn) => Some(insn),
-        Stmt::Label(_) | Stmt::Attribute(_) => None,
-    });
-    for (number, insn) in insns.enumerate() {
-        selected.extend(errors.keep(select_insn(insn, number, &labels)));
+    let mut units = vec![];
+    let mut number = 0;
+    for stmt in stmts {
+        match stmt {
+            Stmt::Label(_) | Stmt::Attribute(_) => continue,
+            Stmt::Insn(insn) => {
+                units.extend(errors.keep(select_insn(insn, number, &labels)).map(Unit::Insn));
+            }
+            Stmt::Directive(directive) => units.push(Unit::directive(directive, number)),
+        }
+        number += 1;
     }
-    let mut selected = errors.barrier(selected)?;
-    let places = reach(&mut selected);
+    let mut units = errors.barrier(units)?;
+    let places = reach(&mut units);
 
     let mut errors = Errors::new();
-    selected.iter().filter_map(|insn| insn.too_far(&places)).for_each(|error| errors.add(error));
-    let mut laid_out = write::write(&selected, &labels, places, &mut errors);
-    let mut facts: Vec<_> = selected.iter().map(Selected::facts).collect();
-    let written = |n: usize| select::text(selected[n].insn, &selected[n].chosen.operands);
+    unit::check_flow(&units, &mut errors);
+    let insns = || units.iter().filter_map(Unit::insn);
+    insns().filter_map(|insn| insn.too_far(&places)).for_each(|error| errors.add(error));
+    let mut laid_out = write::write(&units, &labels, places, &mut errors);
+    let insns: Vec<_> = insns().collect();
+    let mut facts = unit::facts(&units);
+    let written = |n: usize| select::text(insns[n].insn, &insns[n].chosen.operands);
     laid_out.warnings = warning::warnings(&mut facts, stmts, &written);
     errors.barrier(laid_out)
 }
 
-/// Place the instructions, and lengthen jumps until every one that can be long reaches. Where each begins, and
-/// the end.
-fn reach(insns: &mut [Selected]) -> Vec<usize> {
+/// Place the units, and lengthen jumps until every one that can be long reaches. Where each begins, and the end.
+fn reach(units: &mut [Unit]) -> Vec<usize> {
     loop {
-        let mut end = 0;
-        for insn in insns.iter_mut() {
-            insn.at = end;
-            end += insn.chosen.len();
-        }
-        let places: Vec<usize> = insns.iter().map(|insn| insn.at).chain([end]).collect();
+        let end = units.iter_mut().fold(0, |end, unit| unit.place(end));
+        let places: Vec<usize> = units.iter().map(Unit::at).chain([end]).collect();
         let mut grew = false;
-        for insn in insns.iter_mut().filter(|insn| !insn.reaches(&places)) {
+        for insn in units.iter_mut().filter_map(Unit::insn_mut).filter(|insn| !insn.reaches(&places)) {
             grew |= insn.lengthen();
         }
         if !grew {

@@ -2,6 +2,7 @@
 
 use super::labels::Labels;
 use super::select::{Chosen, Selected, component, text};
+use super::unit::Unit;
 use super::{Choice, Component, Crossing, Integer, LaidOut, Part, Piece, PlacedConstant, PlacedHole, Value};
 use crate::syntax::error::{Error, Errors, Extent};
 use crate::syntax::stmt::{Arg, Hole, HoleType, Slot};
@@ -12,14 +13,14 @@ use crate::x64::lint;
 use crate::x64::operand::{Index, Mem, Operand, Width};
 
 /// Put the template together.
-pub(super) fn write(insns: &[Selected], labels: &Labels, places: Vec<usize>, errors: &mut Errors) -> LaidOut {
-    let writer = Writer { insns, labels, places };
-    let whole = writer.piece(0..insns.len(), true, errors);
+pub(super) fn write(units: &[Unit], labels: &Labels, places: Vec<usize>, errors: &mut Errors) -> LaidOut {
+    let writer = Writer { units, labels, places };
+    let whole = writer.piece(0..units.len(), true, errors);
     check_patchable(&whole, errors);
     let mut parts = vec![];
-    if insns.iter().any(|insn| insn.variants.is_some()) {
+    if units.iter().any(|unit| unit.choice().is_some()) {
         let mut from = 0;
-        for (i, insn) in insns.iter().enumerate() {
+        for (i, insn) in units.iter().enumerate().filter_map(|(i, unit)| Some((i, unit.choice()?))) {
             if let Some((operand, variants)) = &insn.variants {
                 if from < i {
                     parts.push(Part::Piece(writer.piece(from..i, false, errors)));
@@ -32,40 +33,46 @@ pub(super) fn write(insns: &[Selected], labels: &Labels, places: Vec<usize>, err
                 from = i + 1;
             }
         }
-        if from < insns.len() {
-            parts.push(Part::Piece(writer.piece(from..insns.len(), false, errors)));
+        if from < units.len() {
+            parts.push(Part::Piece(writer.piece(from..units.len(), false, errors)));
         }
     }
     LaidOut { whole, parts, warnings: vec![] }
 }
 
 struct Writer<'a> {
-    insns: &'a [Selected<'a>],
+    units: &'a [Unit<'a>],
     labels: &'a Labels<'a>,
-    /// Where each instruction stands in the whole, and where it ends.
+    /// Where each unit stands in the whole, and where it ends.
     places: Vec<usize>,
 }
 
 impl Writer<'_> {
-    /// The instructions of a range. In the whole a location is one hole.
+    /// The units of a range. In the whole a location is one hole.
     fn piece(&self, range: std::ops::Range<usize>, whole: bool, errors: &mut Errors) -> Piece {
         let base = self.places[range.start];
         let mut piece = empty();
-        for insn in &self.insns[range.clone()] {
-            if u16::try_from(insn.end() - base).is_err() {
+        for unit in &self.units[range.clone()] {
+            if u16::try_from(unit.end() - base).is_err() {
                 errors.add(Error::new(
-                    insn.insn.extent,
-                    "a template has at most 65535 bytes, and this instruction ends behind them",
+                    unit.extent(),
+                    "a template has at most 65535 bytes, and this ends behind them",
                 ));
                 break;
             }
-            let at = insn.at - base;
-            self.add(insn, &insn.chosen, at, whole, &mut piece, errors);
+            let at = unit.at() - base;
+            piece.align = piece.align.max(unit.alignment());
+            match unit {
+                Unit::Insn(insn) => self.add(insn, &insn.chosen, at, whole, &mut piece, errors),
+                Unit::Directive(placed) => {
+                    placed.write(&self.labels.in_front_of(unit.number()), at, &mut piece);
+                }
+            }
         }
-        if range.end == self.insns.len()
+        if range.end == self.units.len()
             && let Some((_, last)) = piece.lines.last_mut()
         {
-            let behind = self.labels.0.iter().filter(|(_, insn)| *insn == self.insns.len());
+            let behind = self.labels.0.iter().filter(|(_, unit)| *unit == self.units.len());
             behind.for_each(|(label, _)| *last += &format!("; {label}:"));
         }
         finish(&mut piece);
@@ -131,13 +138,10 @@ impl Writer<'_> {
             let distance = insn.distance_to(target, &self.places);
             let backward = target <= insn.number;
             let between = if backward { target..insn.number } else { insn.number + 1..target };
-            let longest: usize = self.insns[between.clone()]
-                .iter()
-                .filter(|i| i.variants.is_some())
-                .map(|i| i.chosen.len())
-                .sum();
+            let choices = self.units[between.clone()].iter().filter_map(Unit::choice);
+            let longest: usize = choices.map(|insn| insn.chosen.len()).sum();
             if longest > 0 {
-                let number = |end: usize| self.insns[..end].iter().filter(|i| i.variants.is_some()).count();
+                let number = |end: usize| self.units[..end].iter().filter_map(Unit::choice).count();
                 let sign = if backward { -1 } else { 1 };
                 out.crossings.push(Crossing {
                     at: field_at as u16,
@@ -155,16 +159,19 @@ impl Writer<'_> {
         }
     }
 
-    /// What a run of instructions does; a jump to one that is not in it leaves.
+    /// What a run of units does; a jump to one that is not in it leaves. Data alone does nothing.
     fn effects(&self, range: std::ops::Range<usize>) -> Effects {
+        let units = &self.units[range.clone()];
+        if units.iter().all(|unit| unit.insn().is_none()) {
+            return Effects::NONE;
+        }
         let inside =
             |target: usize| (range.start..=range.end).contains(&target).then(|| target - range.start);
-        let summaries: Vec<InsnSummary> = self.insns[range.clone()]
+        let summaries: Vec<InsnSummary> = units
             .iter()
-            .map(|insn| {
-                let mut summary = insn.any_summary();
-                summary.target = summary.target.and_then(inside);
-                summary
+            .map(|unit| {
+                let summary = unit.summary();
+                InsnSummary { target: summary.target.and_then(inside), ..summary }
             })
             .collect();
         effects::of_sequence(&summaries)
@@ -183,6 +190,9 @@ fn check_patchable(whole: &Piece, errors: &mut Errors) {
     if whole.holes.iter().any(|placed| placed.kind == HoleKind::Location) {
         refuse(first, "a patchable target cannot be aligned beside a location, whose length is open");
     }
+    if first.at % u16::from(whole.align.min(4)) != 0 {
+        refuse(first, "this patchable target cannot be aligned together with the `.align` of the template");
+    }
     for other in patchable.filter(|other| other.at % 4 != first.at % 4) {
         refuse(other, "this patchable target cannot be aligned together with the first one of the template");
     }
@@ -194,6 +204,8 @@ fn empty() -> Piece {
         holes: vec![],
         constants: vec![],
         crossings: vec![],
+        data: vec![],
+        align: 1,
         lines: vec![],
         effects: Effects::NONE,
     }
@@ -206,7 +218,7 @@ fn finish(piece: &mut Piece) {
 
 impl Selected<'_> {
     /// What it does, whatever its location becomes.
-    fn any_summary(&self) -> InsnSummary {
+    pub(super) fn any_summary(&self) -> InsnSummary {
         let Some((_, variants)) = &self.variants else { return self.summary(&self.chosen) };
         let mut all = variants.iter().map(|(_, chosen)| self.summary(chosen));
         let first = all.next().expect("a location becomes something");
