@@ -5,6 +5,8 @@ use super::parse::{Row, row};
 #[rustfmt::skip] // One row, one line.
 pub(super) const ROWS: &[Row] = &[
     //  mnemonic  operands              encoding                effects
+    // In memory a bit number in a register is not cut to the operand's width: what is accessed may lie up to
+    // 2^63 bits from the address that is written (SDM vol. 2, BT). Effects have memory as one thing.
     row("bt",     "r:r/mv, r:imm8",     "0F BA /4 ib",          "w=c u=osap"),
     row("bt",     "r:r/mv, r:rv",       "0F A3 /r",             "w=c u=osap"),
     row("bts",    "rw:r/mv, r:imm8",    "0F BA /5 ib",          "w=c u=osap lock"),

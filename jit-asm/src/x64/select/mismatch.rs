@@ -133,10 +133,13 @@ impl Mismatch {
             let takes = super::mnemonics().filter_map(behind).collect();
             return Mismatch::Prefix { prefix: prefix.to_owned(), mnemonic: rest.to_owned(), takes };
         }
-        let mut near: Vec<(usize, &'static str)> =
-            super::mnemonics().map(|known| (distance(mnemonic, known), known)).collect();
-        near.sort_by_key(|(d, _)| *d);
         let most = if mnemonic.len() < 4 { 1 } else { 2 };
+        let letters: Vec<char> = mnemonic.chars().collect();
+        // A letter more is a step more: words of other lengths need no comparison, whatever somebody typed.
+        let alike = super::mnemonics().filter(|known| known.len().abs_diff(letters.len()) <= most);
+        let mut near: Vec<(usize, &'static str)> =
+            alike.map(|known| (distance(&letters, known.as_bytes()), known)).collect();
+        near.sort_by_key(|(d, _)| *d);
         let nearest =
             near.into_iter().take_while(|(d, _)| *d <= most).map(|(_, known)| known).take(3).collect();
         Mismatch::UnknownMnemonic { mnemonic: mnemonic.to_owned(), nearest }
@@ -521,20 +524,21 @@ fn immediate_at_fault(forms: &[&Form], operands: &[Operand]) -> Option<Mismatch>
 }
 
 /// Letters to insert, remove, replace or swap with a neighbour to get from one word to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+fn distance(a: &[char], b: &[u8]) -> usize {
+    let same = |i: usize, j: usize| a[i] == char::from(b[j]);
+    // Of the first i letters and the first j, at i * width + j.
+    let width = b.len() + 1;
+    let mut steps: Vec<usize> = (0..width * (a.len() + 1)).map(|at| at / width + at % width).collect();
     for i in 1..=a.len() {
-        let mut row = vec![i];
         for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
+            let to = |i: usize, j: usize| steps[i * width + j];
+            let replaced = to(i - 1, j - 1) + usize::from(!same(i - 1, j - 1));
+            let mut best = replaced.min(to(i - 1, j) + 1).min(to(i, j - 1) + 1);
+            if i > 1 && j > 1 && same(i - 1, j - 2) && same(i - 2, j - 1) {
+                best = best.min(to(i - 2, j - 2) + 1);
             }
-            row.push(best);
+            steps[i * width + j] = best;
         }
-        rows.push(row);
     }
-    rows[a.len()][b.len()]
+    steps[a.len() * width + b.len()]
 }
