@@ -354,6 +354,19 @@ pub(crate) fn width_bytes(width: Width) -> usize {
     width.bytes().into()
 }
 
-pub(crate) fn integer_name(integer: Integer) -> String {
+/// The name of the type that a hole takes. A target may have any.
+pub(crate) fn type_of(value: Value) -> Option<String> {
+    Some(match value {
+        Value::Integer(integer) => integer_name(integer),
+        Value::Register => "Gpr".to_owned(),
+        Value::Index => "IndexGpr".to_owned(),
+        Value::Vector => "Xmm".to_owned(),
+        Value::Condition => "Cond".to_owned(),
+        Value::Location(location) => parts::location_type(location).to_owned(),
+        Value::Component(_) | Value::Target => return None,
+    })
+}
+
+fn integer_name(integer: Integer) -> String {
     format!("{}{}", if integer.signed { "i" } else { "u" }, integer.width.bits())
 }

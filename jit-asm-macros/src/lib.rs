@@ -47,7 +47,7 @@ use proc_macro::TokenStream;
 ///
 /// Statements are separated by `;`. One is a mnemonic with operands between commas, in Intel's order; any
 /// number of labels (`name:`) may stand in front. A label belongs to its template: jumps to it are resolved
-/// here, short where they reach. A label that nothing names is allowed.
+/// here, short where they reach. A label that nothing names is an error.
 ///
 /// Operands are registers (`rax`, `eax`, `ax`, `al`, `ah`, `r8`, `r8d`, `r8w`, `r8b`, ..), integers (`10`,
 /// `-5`, `0xff`, `0b101`, `'a'`) without Rust's suffixes, labels, addresses, and holes. An address is

@@ -243,14 +243,14 @@ fn check_params(signature: &Signature, laid_out: &LaidOut, errors: &mut Errors) 
     for placed in &laid_out.whole.holes {
         mark(&placed.hole.content, &signature.params, &mut used);
         let known = |word: &Ident| signature.params.iter().any(|param| param.name == *word);
-        if let Some(word) = lone_word(&placed.hole.content)
+        if let Some(word) = x64::lone_word(&placed.hole.content)
             && !known(&word)
         {
             errors.add(no_parameter(signature, &placed.hole, &word, placed.value));
         }
     }
     for placed in &laid_out.whole.constants {
-        if let Some(word) = lone_word(&placed.hole.content)
+        if let Some(word) = x64::lone_word(&placed.hole.content)
             && signature.params.iter().any(|param| param.name == word)
         {
             mark(&placed.hole.content, &signature.params, &mut used);
@@ -278,16 +278,7 @@ fn check_params(signature: &Signature, laid_out: &LaidOut, errors: &mut Errors) 
 
 fn no_parameter(signature: &Signature, hole: &Hole, word: &Ident, value: Value) -> Error {
     let names: Vec<String> = signature.params.iter().map(|param| format!("`{}`", param.name)).collect();
-    let ty = match value {
-        Value::Integer(integer) => &emit::integer_name(integer),
-        Value::Register => "Gpr",
-        Value::Index => "IndexGpr",
-        Value::Vector => "Xmm",
-        Value::Condition => "Cond",
-        Value::Location(location) => parts::location_type(location),
-        Value::Component(_) => unreachable!("components are not written"),
-        Value::Target => "Label",
-    };
+    let ty = emit::type_of(value).unwrap_or_else(|| "Label".to_owned());
     let known = match names.is_empty() {
         true => "this template has none".to_owned(),
         false => format!("its parameters are {}", names.join(", ")),
@@ -308,15 +299,6 @@ fn mark(tokens: &TokenStream, params: &[Param], used: &mut [bool]) {
             TokenTree::Group(group) => mark(&group.stream(), params, used),
             _ => {}
         }
-    }
-}
-
-/// The word, if the tokens are one word.
-fn lone_word(tokens: &TokenStream) -> Option<Ident> {
-    let mut tokens = tokens.clone().into_iter();
-    match (tokens.next(), tokens.next()) {
-        (Some(TokenTree::Ident(word)), None) => Some(word),
-        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `x64! { .. }` and `x64!(sink => ..)`.
 
 use crate::{emit, input, lint, parts, report};
-use jit_asm::syntax::{self, Aliases, Error, Errors, Extent, LaidOut};
+use jit_asm::syntax::{self, Aliases, Error, Errors, Extent, LaidOut, PlacedHole};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
@@ -33,7 +33,39 @@ pub(crate) fn lay_out(tokens: TokenStream, aliases: &mut Aliases) -> Result<Laid
             }
         }
     }
+    one_type_each(&laid_out.whole.holes, &mut errors);
     errors.barrier(laid_out)
+}
+
+/// A word that two holes name has one type: rustc says so too, but knows neither of the holes.
+fn one_type_each(holes: &[PlacedHole], errors: &mut Errors) {
+    let mut written: Vec<&PlacedHole> = holes.iter().collect();
+    written.sort_by_key(|placed| placed.order);
+    let mut known: Vec<(String, String)> = vec![];
+    for placed in written {
+        let (Some(word), Some(ty)) = (lone_word(&placed.hole.content), emit::type_of(placed.value)) else {
+            continue;
+        };
+        let word = word.to_string();
+        match known.iter().find(|(name, _)| *name == word) {
+            None => known.push((word, ty)),
+            Some((_, first)) if *first == ty => {}
+            Some((_, first)) => {
+                let message = format!("`{word}` is of type `{first}` in a hole before, and of `{ty}` here");
+                let help = "a value of Rust has one type: give one of the holes another value";
+                errors.add(Error::new(placed.hole.extent(), message).help(help));
+            }
+        }
+    }
+}
+
+/// The word, if the tokens are one word.
+pub(crate) fn lone_word(tokens: &TokenStream) -> Option<Ident> {
+    let mut tokens = tokens.clone().into_iter();
+    match (tokens.next(), tokens.next()) {
+        (Some(TokenTree::Ident(word)), None) => Some(word),
+        _ => None,
+    }
 }
 
 /// Whether the tokens are one Rust expression. A lone word or literal needs no parser.

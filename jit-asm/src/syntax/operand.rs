@@ -209,6 +209,10 @@ pub(super) fn value(literal: &Literal) -> Result<i128, Error> {
                 let digits = digits.trim_start_matches('0').trim_end_matches(['h', 'H']);
                 format!("hexadecimal numbers are written `0x{digits}`")
             }
+            _ if digits.replace(['.', 'e', 'E'], "").bytes().all(|b| b.is_ascii_digit()) => {
+                return Err(error(format!("`{text}` is no integer"))
+                    .help("code reads floats from memory: `movsd xmm0, [half]; ret; half: .qword 0.5`"));
+            }
             _ => format!("`{text}` is no integer"),
         };
         return Err(error(message));
@@ -246,6 +250,13 @@ fn no_operand(first: &TokenTree) -> Error {
     }
 }
 
+/// Whether the braces are `{k1}`, `{z}`, `{1to16}`, `{rn-sae}` and the like.
+fn is_decoration(braces: &proc_macro2::Group) -> bool {
+    let text = names::small(&braces.stream().to_string()).replace(' ', "");
+    let mask = text.strip_prefix('k').is_some_and(|n| n.len() == 1 && n.bytes().all(|b| b.is_ascii_digit()));
+    mask || text == "z" || text.starts_with("1to") || text.ends_with("sae")
+}
+
 /// The answer to tokens that follow a complete operand.
 fn left_over(arg: &Arg, first: &TokenTree, rest: &[TokenTree]) -> Error {
     let extent = Extent::of(rest, first.span());
@@ -254,12 +265,14 @@ fn left_over(arg: &Arg, first: &TokenTree, rest: &[TokenTree]) -> Error {
             Error::new(Extent::one(word.span()), format!("expected `;` before `{word}`"))
                 .help("a line end does not separate statements")
         }
-        TokenTree::Group(g) if g.delimiter() == Delimiter::Brace => Error::new(
+        TokenTree::Group(g) if g.delimiter() == Delimiter::Brace && is_decoration(g) => Error::new(
             extent,
             "braces behind an operand are AVX-512's decorations, which are not supported in this version",
         )
         .help("if this is an operand of its own, write `,` before it"),
-        TokenTree::Group(g) if g.delimiter() == Delimiter::Bracket => {
+        TokenTree::Group(g)
+            if g.delimiter() == Delimiter::Bracket && matches!(arg.operand, Operand::Mem(_)) =>
+        {
             Error::new(extent, "brackets stand directly behind an operand")
                 .help("an address is one sum in one pair of brackets: `[rbx + rcx + 8]`")
         }
@@ -267,8 +280,12 @@ fn left_over(arg: &Arg, first: &TokenTree, rest: &[TokenTree]) -> Error {
             Error::new(Extent { start: arg.extent.start, ..extent }, "a call of Rust stands in braces")
                 .help("write `{f(x)}`, or `{const f(x)}` for a constant")
         }
-        TokenTree::Ident(_) | TokenTree::Group(_) | TokenTree::Literal(_) => {
+        TokenTree::Ident(word) if !names::is_taken(&word.to_string()) => {
             Error::new(extent, "expected `,` or `;` before this")
+        }
+        TokenTree::Ident(_) | TokenTree::Group(_) | TokenTree::Literal(_) => {
+            Error::new(Extent::one(first.span()), "a comma is missing before this")
+                .help("operands are separated by `,`")
         }
         TokenTree::Punct(_) if constant::is_double_colon(rest) => Error::new(extent, "this path has no end")
             .help("a constant of Rust is `Ctx::SIZE` or `{const SIZE}`"),

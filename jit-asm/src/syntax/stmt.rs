@@ -280,6 +280,14 @@ impl core::fmt::Display for HoleType {
     }
 }
 
+impl Sum {
+    /// Whether it has no braces.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.terms.iter().all(|term| !term.braces)
+    }
+}
+
 impl Hole {
     /// All its tokens.
     #[must_use]

@@ -140,7 +140,9 @@ fn a_constant_is_no_target() {
             a hole for a number does not fit here: wants a register or memory of 64 bits, or a label or function
             help: a label or function is written `{Ctx::enter}`
             a hole for a number does not fit here: wants a register or memory of 64 bits, or a label or function
+            help: a label or function is written `{5}`
             a hole for a number does not fit here: wants a register or memory of 64 bits, or a label or function
+            help: a label or function is written `{5}`
             a hole for a register of 64 bits does not fit here: wants a label or function
         "#]],
     );
@@ -230,6 +232,7 @@ fn jumps_reach_and_are_short_where_they_can_be() {
             text += &"nop; ".repeat(u.int_in_range(0..=9)?);
             let _ = write!(text, "l{label}: xchg rax, r{}; ", 8 + label);
         }
+        (0..labels).for_each(|label| text += &format!("lea rax, [l{label}]; "));
         let laid_out = assemble(&text).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
         let place = |label: usize| {
             let mark = format!("l{label}: xchg rax, r{}", 8 + label);
@@ -493,22 +496,23 @@ fn constants_of_rust_need_no_braces() {
 #[test]
 fn data_stands_among_the_code() {
     check(
-        "lea rax, [table]; movzx ecx, byte [rax + 3]; ret; .align 8; table: .byte 1, -1, 'a', \"b\\n\", b\"\\xff\"; .WORD 0xffff; \
+        "lea rax, [table]; movzx ecx, byte [rax + 3]; lea rdx, [end]; ret; .align 8; table: .byte 1, -1, 'a', \"b\\n\", b\"\\xff\"; .WORD 0xffff; \
          .dword 1.5, -2, Ctx::SIZE, {const N}; .qword {x}, {y: u64}, 1e300, 0x1122334455667788; .zero 3; end:",
         expect![[r#"
-             0 488d0509000000 lea rax, [table]
+             0 488d0511000000 lea rax, [table]
              7 0fb64803       movzx ecx, byte [rax + 3]
-            11 c3             ret
-            12 0f1f4000       .align 8
-            16 01ff61620aff   table: .byte 1, -1, 97, b"b\n", b"\xff"
-            22 ffff           .word 0xffff
-            24 0000c03ffeffffff0000000000000000 .dword 1.5, -2, Ctx::SIZE, {const N}
-            40 000000000000000000000000000000009c7500883ce4377e8877665544332211 .qword {x}, {y: u64}, 1e300, 0x1122334455667788
-            72 000000         .zero 3; end:
-            hole {x} at 40: Imm(8), Integer(Integer { width: B64, signed: true })
-            hole {y: u64} at 48: Imm(8), Integer(Integer { width: B64, signed: false })
-            constant Ctx::SIZE at 32: B32
-            constant {const N} at 36: B32
+            11 488d1541000000 lea rdx, [end]
+            18 c3             ret
+            19 0f1f440000     .align 8
+            24 01ff61620aff   table: .byte 1, -1, 97, b"b\n", b"\xff"
+            30 ffff           .word 0xffff
+            32 0000c03ffeffffff0000000000000000 .dword 1.5, -2, Ctx::SIZE, {const N}
+            48 000000000000000000000000000000009c7500883ce4377e8877665544332211 .qword {x}, {y: u64}, 1e300, 0x1122334455667788
+            80 000000         .zero 3; end:
+            hole {x} at 48: Imm(8), Integer(Integer { width: B64, signed: true })
+            hole {y: u64} at 56: Imm(8), Integer(Integer { width: B64, signed: false })
+            constant Ctx::SIZE at 40: B32
+            constant {const N} at 44: B32
         "#]],
     );
     check(
@@ -527,11 +531,11 @@ fn data_stands_among_the_code() {
         "#]],
     );
     check(
-        ".qword 1; .align 8; two: .qword 2, 3; .byte 4",
+        ".qword 1; .align 8; .qword 2, 3; .byte 4",
         expect![[r#"
              0 0100000000000000 .qword 1
              8                .align 8
-             8 02000000000000000300000000000000 two: .qword 2, 3
+             8 02000000000000000300000000000000 .qword 2, 3
             24 04             .byte 4
         "#]],
     );

@@ -98,7 +98,7 @@ fn what_is_allowed_is_not_said() {
         "#]],
     );
     check(
-        "a: cmp rax, rbx; #[allow(wrong_dividend)] #[allow(misaligned_call, dead_flags,)] b: cmp rax, rcx; cmp rax, rdx; jz a",
+        "a: cmp rax, rbx; #[allow(wrong_dividend)] #[allow(misaligned_call, dead_flags,)] b: cmp rax, rcx; cmp rax, rdx; jz a; jnz b",
         expect![[r#"
             dead_flags at `a: cmp rax, rbx`
         "#]],

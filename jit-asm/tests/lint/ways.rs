@@ -401,10 +401,13 @@ fn template(u: &mut Unstructured) -> Result<(Vec<Op>, String, bool)> {
     let frames = function && u.ratio(3, 4)?;
     let ops: Vec<Op> = (0..len).map(|_| Op::any(u, len, frames)).collect::<Result<_>>()?;
     let mut text = String::from(if function { "#![function] " } else { "" });
+    let named = |n: usize| ops.iter().any(|op| matches!(op, Op::Jz(to) | Op::Jmp(to) if *to == n));
+    let label = |n: usize| if named(n) { format!("l{n}: ") } else { String::new() };
     for (n, op) in ops.iter().enumerate() {
-        text += &format!("l{n}: {}; ", op.text());
+        text += &format!("{}{}; ", label(n), op.text());
     }
-    Ok((ops, text + &format!("l{len}:"), function))
+    text += &label(len);
+    Ok((ops, text, function))
 }
 
 #[test]

@@ -25,7 +25,32 @@ impl<'a> Labels<'a> {
                 Stmt::Label(Label { name }) => labels.0.push((&name.text, units)),
             }
         }
+        labels.report_unused(stmts, errors);
         labels
+    }
+
+    /// An error for each label that no operand names, unless one may be meant by a name that is none.
+    fn report_unused(&self, stmts: &[Stmt], errors: &mut Errors) {
+        let named: Vec<&str> = stmts
+            .iter()
+            .filter_map(|stmt| if let Stmt::Insn(insn) = stmt { Some(&insn.args) } else { None })
+            .flatten()
+            .filter_map(|arg| Some(arg.label.as_ref()?.text.as_str()))
+            .collect();
+        if named.iter().any(|name| self.find(name).is_none()) {
+            return;
+        }
+        for stmt in stmts {
+            if let Stmt::Label(Label { name }) = stmt
+                && !named.contains(&name.text.as_str())
+            {
+                let message = format!("nothing here uses the label `{}`", name.text);
+                errors.add(
+                    Error::new(Extent::one(name.span), message)
+                        .help("remove it; a place that code elsewhere jumps to is bound in the assembler"),
+                );
+            }
+        }
     }
 
     fn find(&self, name: &str) -> Option<usize> {

@@ -4,7 +4,7 @@ use super::labels::Labels;
 use super::{Component, Variant};
 use crate::syntax::error::{Error, Extent};
 use crate::syntax::parse::takes_target;
-use crate::syntax::stmt::{Arg, Hole, HoleType, Insn, Location, Slot};
+use crate::syntax::stmt::{Arg, HoleType, Insn, Location, Slot, Sum};
 use crate::x64::encode::{Encoded, RegRole, encode};
 use crate::x64::form::Form;
 use crate::x64::listing::{self, Part};
@@ -215,10 +215,12 @@ fn meant_instead(insn: &Insn, arg: &Arg) -> Option<String> {
     if let (Operand::Target(_), Some(label)) = (arg.operand, &arg.label) {
         return Some(format!("`{0}` is a label; its address is `lea rax, [{0}]`", label.text));
     }
-    if let Some(Hole { sum: Some(sum), .. }) = arg.hole(Slot::Immediate)
+    if let Some(hole) = arg.hole(Slot::Immediate)
         && takes_target(&insn.mnemonic.text)
     {
-        return Some(format!("a label or function is written `{{{sum}}}`"));
+        let name = hole.sum.as_ref().filter(|sum| sum.is_bare());
+        let name = name.map_or_else(|| hole.content.to_string(), Sum::to_string);
+        return Some(format!("a label or function is written `{{{name}}}`"));
     }
     let hole = arg.hole(Slot::Immediate).filter(|hole| hole.ty.is_none() && !hole.constant)?;
     let alone = insn.args.len() == 1;

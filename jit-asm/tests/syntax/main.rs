@@ -1,0 +1,3 @@
+//! The syntax from outside: what is wrong with a template and where, and what no tokens may do to it.
+
+mod mistakes;
