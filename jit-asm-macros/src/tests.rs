@@ -4,6 +4,9 @@ use expect_test::{Expect, expect};
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use std::fmt::Write as _;
 
+#[path = "../../jit-asm/tests/syntax/soup.rs"]
+mod soup;
+
 fn check(expand: fn(TokenStream) -> TokenStream, input: &str, expected: Expect) {
     let mut text = String::new();
     print(expand(input.parse().expect("tokens")), 0, &mut text);
@@ -202,6 +205,8 @@ fn no_tokens_make_it_panic() {
         "@crate [p]",
         "x64!< add rax, {a}; jmp {l} >;",
         ",",
+        "let acc = rax;",
+        "let",
         "self",
         "->",
     ];
@@ -210,6 +215,14 @@ fn no_tokens_make_it_panic() {
         for _ in 0..u.int_in_range(0..=20)? {
             text += u.choose(&words)?;
             text += " ";
+        }
+        if u.arbitrary()? {
+            let template = soup::template(u)?;
+            text = match u.int_in_range(0..=2)? {
+                0 => template,
+                1 => format!("sink => {template}"),
+                _ => format!("{text} fn name(n: i32, r: Gpr, l: Label) = x64!< {template} >;"),
+            };
         }
         if let Ok(tokens) = text.parse::<TokenStream>() {
             crate::x64::expand(tokens.clone());

@@ -19,6 +19,12 @@ pub(super) fn hole(group: &Group) -> Result<Hole, Error> {
             if constant { "`{const SIZE * 8}`" } else { "`{value}`, `{value: i8}` or `{const SIZE}`" };
         return Err(Error::new(whole, "this hole is empty").help(format!("write {example}")));
     }
+    if let (Some(TokenTree::Punct(last)), Some((colon, _))) = (content.last(), ty)
+        && last.as_char() == ':'
+    {
+        let extent = Extent { start: last.span(), end: colon };
+        return Err(Error::new(extent, "one colon stands between a hole and its type"));
+    }
     let ty = match ty {
         Some((colon, tokens)) => Some(hole_type(colon, tokens)?),
         None => None,
