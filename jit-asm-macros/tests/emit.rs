@@ -1,85 +1,13 @@
 //! Templates through the macros into sinks, compared with what iced-x86 reads in the bytes.
 
-use expect_test::{Expect, expect};
-use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
-use jit_asm::{
-    AlignSink, Cond, DataRange, Field, Gpr, HoleKind, IndexGpr, LinkSink, Sink, StackMove, Template,
-};
+mod support;
+
+use expect_test::expect;
+use iced_x86::{Decoder, DecoderOptions};
+use jit_asm::{AlignSink, Cond, Gpr, HoleKind, IndexGpr, StackMove, Template};
 use jit_asm_macros::{templates, x64};
 use std::cell::RefCell;
-use std::mem::offset_of;
-
-/// The code as iced-x86 reads it, an instruction a line.
-fn read(code: &[u8]) -> String {
-    let mut formatter = IntelFormatter::new();
-    formatter.options_mut().set_space_after_operand_separator(true);
-    formatter.options_mut().set_hex_prefix("0x");
-    formatter.options_mut().set_hex_suffix("");
-    let mut text = String::new();
-    for insn in &mut Decoder::with_ip(64, code, 0, DecoderOptions::NONE) {
-        let from = insn.ip() as usize;
-        for byte in &code[from..from + insn.len()] {
-            text += &format!("{byte:02x}");
-        }
-        text += "  ";
-        formatter.format(&insn, &mut text);
-        text += "\n";
-    }
-    text
-}
-
-fn check(code: &[u8], expected: Expect) {
-    expected.assert_eq(&read(code));
-}
-
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Label(u32);
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Function(u64);
-
-/// A sink that notes what it is asked to link.
-#[derive(Default)]
-struct Notes {
-    code: Vec<u8>,
-    linked: Vec<String>,
-    templates: Vec<&'static Template>,
-}
-
-impl AlignSink for Notes {
-    fn align(&mut self, to: u32, ahead: u32) {
-        self.code.align(to, ahead);
-    }
-}
-
-impl Sink for Notes {
-    fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N] {
-        self.code.put_piece(bytes)
-    }
-    fn put_template<const N: usize>(&mut self, bytes: &[u8; N], template: &'static Template) -> &mut [u8; N] {
-        assert_eq!(bytes[..], template.bytes[..]);
-        self.templates.push(template);
-        self.put_piece(bytes)
-    }
-    fn note_data(&mut self, ahead: u32, len: u32) {
-        self.linked.push(format!("data at {}: {len}", self.code.len() + ahead as usize));
-    }
-}
-
-impl LinkSink<Label> for Notes {
-    fn link_rel32(&mut self, field: Field, target: Label) -> [u8; 4] {
-        let at = self.code.len() + field.ahead as usize;
-        self.linked.push(format!("{at}+{}: {target:?}", field.tail));
-        [0; 4]
-    }
-}
-
-impl LinkSink<Function> for Notes {
-    fn link_rel32(&mut self, field: Field, target: Function) -> [u8; 4] {
-        let at = self.code.len() + field.ahead as usize;
-        self.linked.push(format!("{at}+{}: {target:?}", field.tail));
-        [0; 4]
-    }
-}
+use support::{Function, Label, Notes, check, read};
 
 const SIZE: usize = 24;
 
@@ -494,36 +422,6 @@ fn a_macro_of_the_user_makes_templates() {
     );
 }
 
-templates! {
-    let top = rsi;
-    let acc = rax;
-
-    fn load_top() = x64!< mov acc, [top] >;
-
-    /// Its own aliases come on top.
-    fn add_top(slot: i32) = x64!< let lhs = rcx; let sum = acc; mov lhs, [RBP + {slot}]; lea sum, [acc + top*8] >;
-}
-
-#[test]
-fn aliases_of_a_block_hold_for_the_templates_behind_them() {
-    let mut code = vec![];
-    load_top(&mut code);
-    add_top(&mut code, -8);
-    let rax = -16; // an alias is no variable, and a variable no alias
-    x64!(code => let slot = rbx; mov slot, [rbp + {rax}]; add rcx, slot);
-    check(
-        &code,
-        expect![[r#"
-        488b06  mov rax, [rsi]
-        488b8df8ffffff  mov rcx, [rbp-8]
-        488d04f0  lea rax, [rax+rsi*8]
-        488b9df0ffffff  mov rbx, [rbp-0x10]
-        4801d9  add rcx, rbx
-    "#]],
-    );
-    assert_eq!(add_top::TEMPLATE.lines[1].text, "lea rax, [rax + rsi*8]");
-}
-
 /// Every field of a template that is patchable is 4-aligned wherever the template comes to stand, and what pads it
 /// does nothing.
 #[test]
@@ -573,79 +471,4 @@ fn a_warning_costs_nothing() {
     x64!(code => #![inputs(rdx)] #[allow(dead_flags)] cmp rax, rcx; idiv rcx);
     assert_eq!(DIVIDE.bytes, b"\x48\xf7\xf9");
     assert_eq!(code, b"\x48\x39\xc8\x48\x39\xd0\x48\x39\xd8\x48\xf7\xf9\x48\x39\xc8\x48\xf7\xf9");
-}
-
-#[repr(C)]
-struct Ctx {
-    limit: u64,
-    top: u32,
-    tail: [u8; 7],
-}
-
-impl Ctx {
-    const SIZE: i32 = size_of::<Ctx>() as i32;
-    const SLOT: u8 = 8;
-}
-
-templates! {
-    fn fields(n: i32) = x64!< mov rax, [rdi + offset_of!(Ctx, top)]; cmp eax, size_of::<Ctx>(); mov ecx, {n} >;
-}
-
-#[test]
-fn constants_of_rust_need_no_braces() {
-    const LOAD: Template = x64! {
-        mov rax, [rdi + offset_of!(Ctx, top) + 8];
-        mov rax, [rdi - offset_of!(Ctx, tail) + Ctx::SLOT * 3 - Ctx::SIZE + 1];
-        add rax, -Ctx::SLOT;
-        sub al, Ctx::SIZE - std::mem::align_of::<Ctx>();
-        mov rax, [rbp + rcx*8 + {const Ctx::SLOT} - 2 * Ctx::SIZE]
-    };
-    assert_eq!(LOAD.lines[1].text, "mov rax, [rdi + -offset_of!(Ctx, tail) + Ctx::SLOT * 3 - Ctx::SIZE + 1]");
-    let mut code = LOAD.bytes.to_vec();
-    fields(&mut code, 5);
-    check(
-        &code,
-        expect![[r#"
-        488b8710000000  mov rax, [rdi+0x10]
-        488b87f5ffffff  mov rax, [rdi-0xB]
-        4805f8ffffff  add rax, 0xFFFFFFFFFFFFFFF8
-        2c10  sub al, 0x10
-        488b84cdd8ffffff  mov rax, [rbp+rcx*8-0x28]
-        488b8708000000  mov rax, [rdi+8]
-        3d18000000  cmp eax, 0x18
-        b905000000  mov ecx, 5
-    "#]],
-    );
-    let _ = Ctx { limit: 0, top: 0, tail: [0; 7] }.limit;
-}
-
-templates! {
-    /// The n-th weight, in rax.
-    fn weight(first: i64, letter: u8, to: Label) = x64!<
-        lea rax, [table]; mov rax, [rax + rdi*8]; jmp {to};
-        .align 8;
-        table: .qword {first}, -1, Ctx::SIZE;
-        .byte {letter: u8}, 'z', "text\n"; .dword 0.5; .zero 2
-    >;
-}
-
-#[test]
-fn data_is_put_where_it_stands() {
-    let mut notes = Notes { code: vec![0x90; 3], ..Notes::default() };
-    weight(&mut notes, 7, b'a', Label(1));
-    expect![[r#"
-        data at 24: 37
-        20+0: Label(1)"#]]
-    .assert_eq(&notes.linked.join("\n"));
-    assert_eq!(notes.code[3..8], [0x0f, 0x1f, 0x44, 0, 0], "the template is aligned as it says");
-    let data = &notes.code[24..];
-    assert_eq!(data[..24], [7_i64, -1, 24].map(i64::to_le_bytes).concat());
-    assert_eq!(data[24..], *b"aztext\n\0\0\0\x3f\0\0");
-    let described = (weight::TEMPLATE.align, weight::TEMPLATE.data);
-    assert_eq!(described, (8, &[DataRange { start: 16, end: 53 }][..]));
-    const LOOP: Template = x64! { xor eax, eax; .align 16; again: dec ecx; jnz again };
-    let mut code = vec![0x90];
-    x64!(code => .align 4; .word 1, 2);
-    assert_eq!(code, b"\x90\x0f\x1f\x00\x01\0\x02\0");
-    assert_eq!((LOOP.align, LOOP.bytes.len()), (16, 20));
 }

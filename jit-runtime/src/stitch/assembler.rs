@@ -331,7 +331,7 @@ impl Sink for Assembler {
     }
 }
 
-/// Aligned in its section; sections and published code begin at a multiple of [`ALIGNMENT`].
+/// Aligned in its section; sections and published code begin at a multiple of 16.
 impl AlignSink for Assembler {
     fn align(&mut self, to: u32, ahead: u32) {
         if !to.is_power_of_two() || to > ALIGNMENT {
