@@ -60,7 +60,8 @@ fn statement_of(tokens: &[TokenTree], scope: &mut Scope, stmts: &mut Vec<Stmt>, 
     let mut tokens = attribute::attributes(tokens, stmts, errors);
     while let [TokenTree::Ident(word), TokenTree::Punct(colon), rest @ ..] = tokens
         && colon.as_char() == ':'
-        && colon.spacing() == Spacing::Alone
+        // `::` is a path; in `L1:;` the colon is joint with what ends the statement.
+        && !rest.first().is_some_and(|next| is_punct(next, ':'))
     {
         if let Some(label) = errors.keep(label(word, scope)) {
             stmts.push(Stmt::Label(label));
