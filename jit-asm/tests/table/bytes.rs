@@ -139,7 +139,7 @@ impl Checker {
         let memory: Vec<_> = info.used_memory().iter().map(|m| access(m.access())).collect();
         let ours = effects::of(form, operands);
         if compares_with_itself(form, operands) {
-            reads = ours.reads;
+            reads = RegSet::EMPTY;
         }
         let theirs = Effects {
             reads,
