@@ -82,10 +82,11 @@ fn reason(code: Code) -> Reason {
     let op = code.op_code();
     let kinds: Vec<K> = (0..op.op_count()).map(|n| op.op_kind(n)).collect();
     let any = |wanted: &[K]| kinds.iter().any(|k| wanted.contains(k));
-    if let Some(reason) = odd_one(code, &any) {
-        Reason::Alone(reason)
-    } else if any(&[K::mm_reg, K::mm_rm, K::mm_or_mem]) {
+    // First, since MMX has twins for general registers of 64 bits as well.
+    if any(&[K::mm_reg, K::mm_rm, K::mm_or_mem]) {
         Reason::Class(MMX)
+    } else if let Some(reason) = odd_one(code, &any) {
+        Reason::Alone(reason)
     } else if let Some(reason) = extension(code).or_else(|| system(code)) {
         Reason::Class(reason)
     } else if op.op_code_string().starts_with("a32 ") {
