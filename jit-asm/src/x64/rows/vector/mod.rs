@@ -7,6 +7,9 @@
 //! once: `66 0F` and `FC /r` are `66 0F FC /r` and `VEX.x.66.0F.WIG FC /r`. What has no counterpart is
 //! a row of its own.
 //!
+//! The pseudo-ops that assemblers have for an instruction with one immediate (`cmpeqps`, `vcmplt_oqsd`,
+//! `pclmullqlqdq`) are no rows, since a row has no immediate of one value: `cmpps xmm1, xmm2, 0` is written.
+//!
 //! **Invariants.** Scalar instructions keep the rest of their destination, so they read it (`rw`); a load
 //! clears the rest and has a row of its own. The VEX forms take the rest from another operand.
 
