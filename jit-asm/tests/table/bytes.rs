@@ -166,8 +166,8 @@ impl Checker {
 
 /// What a mask leaves out of a store stays, so the memory counts as read; iced has it written.
 fn keeps_memory(form: &Form) -> bool {
-    form.explicit().any(|o| o.kind == Kind::Mem && o.access == Access::ReadWrite)
-        && form.mnemonic.contains("maskmov")
+    let stores = form.explicit().any(|o| o.kind == Kind::Mem && o.access == Access::ReadWrite);
+    (stores || form.acts.stores) && form.mnemonic.contains("maskmov")
 }
 
 /// A vector compared with itself is all ones or all zeros, whatever it is: iced counts it as read.

@@ -95,9 +95,9 @@ pub(in crate::x64::rows) const PAIRS: &[Row] = with_vex! {
     [sse: "w:r32, r:xmm(rm)", avx: "x" "w:r32, r:vx(rm)" "WIG" "avx|avx2"]
     pmovmskb    "66 0F"        "D7 /r"     "sse2";
 
-    // By a mask, to where rdi points.
-    [sse: "r:xmm, r:xmm(rm), r:<rdi>", avx: "128" "r:xmm, r:xmm(rm), r:<rdi>" "WIG" "stores avx"]
-    maskmovdqu  "66 0F"        "F7 /r"     "stores sse2";
+    // By a mask, to where rdi points: what it leaves out stays, so it is read as well.
+    [sse: "r:xmm, r:xmm(rm), r:<rdi>", avx: "128" "r:xmm, r:xmm(rm), r:<rdi>" "WIG" "loads stores avx"]
+    maskmovdqu  "66 0F"        "F7 /r"     "loads stores sse2";
 
     // The control and status register.
     [sse: "r:m32", avx: "LZ" "r:m32" "WIG" "avx"]
