@@ -1,10 +1,14 @@
 //! Bytes against GNU as and llvm-mc, where they are installed: the text of our listing goes in, and the same
 //! bytes must come out.
+//!
+//! `cargo test` takes a sample of each form. `ASSEMBLERS=all` in the environment takes all that iced is held
+//! against, some four million lines; `ASSEMBLERS=1000` takes about a thousand of a form.
 
 use crate::iced::structure;
-use crate::samples::{excluded, few_addresses, pairs, values};
+use crate::samples::{EveryAddress, every_register, excluded, few_addresses};
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 use jit_asm::x64::encode;
+use jit_asm::x64::form::Form;
 use jit_asm::x64::listing::line;
 use jit_asm::x64::operand::{Base, Distance, Mem, Operand};
 use jit_asm::x64::rows::FORMS;
@@ -15,8 +19,23 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fmt::Write as _, fs, io, process};
 
-/// At most so many instructions of a form.
+/// At most so many instructions of a form, unless the environment says otherwise.
 const OF_A_FORM: usize = 150;
+
+/// At most so many lines for an assembler to read at once: it keeps them all.
+const AT_ONCE: usize = 250_000;
+
+/// What the environment says of [`OF_A_FORM`].
+fn of_a_form() -> usize {
+    match env::var("ASSEMBLERS").as_deref() {
+        Err(_) => OF_A_FORM,
+        Ok("all") => usize::MAX,
+        Ok(number) => number.parse().expect("ASSEMBLERS is a number of instructions for each form, or `all`"),
+    }
+}
+
+/// Stands in a line for the label of the line after it.
+const NEXT: &str = "@next";
 
 struct Case {
     text: String,
@@ -25,28 +44,26 @@ struct Case {
     widened: bool,
 }
 
-/// The form's own sample of operands, as what selection makes of them. Near jumps are left out: an
-/// assembler makes them short.
-fn cases() -> Vec<Case> {
-    let few = few_addresses();
-    let mut cases = vec![];
-    for form in &FORMS {
-        let lists: Vec<_> = form.explicit().map(|o| values(form, o, &few, true)).collect();
-        let near = |o: &Operand| *o == Operand::Target(Distance::Near) && form.mnemonic != "call";
-        let all: Vec<_> =
-            pairs(&lists).into_iter().filter(|row| !excluded(form, row) && !row.iter().any(near)).collect();
-        // An odd step meets even and odd places of every list.
-        for operands in all.iter().step_by((all.len() / OF_A_FORM) | 1) {
-            let Ok(selected) = select(&form.name(), operands) else { panic!("{form}: {operands:?}") };
-            let next = format!("L{}", cases.len() + 1);
-            cases.push(Case {
-                text: assembler_text(&form.name(), operands, &next),
-                bytes: encode(selected, operands).bytes().to_vec(),
-                widened: selected.sizing == jit_asm::x64::form::Sizing::ZeroExtended,
-            });
-        }
+/// Operands of the form, as what selection makes of them. Near jumps are left out: an assembler makes them
+/// short.
+fn cases(form: &Form, every: &mut EveryAddress, at_most: usize) -> Vec<Case> {
+    let mut all = every_register(form, &few_addresses());
+    if at_most == usize::MAX {
+        all.extend(every.rows(form));
     }
-    cases
+    let near = |o: &Operand| *o == Operand::Target(Distance::Near) && form.mnemonic != "call";
+    all.retain(|row| !excluded(form, row) && !row.iter().any(near));
+    // An odd step meets even and odd places of every list.
+    let chosen = all.iter().step_by((all.len() / at_most) | 1);
+    let case = |operands: &Vec<Operand>| {
+        let Ok(selected) = select(&form.name(), operands) else { panic!("{form}: {operands:?}") };
+        Case {
+            text: assembler_text(&form.name(), operands, NEXT),
+            bytes: encode(selected, operands).bytes().to_vec(),
+            widened: selected.sizing == jit_asm::x64::form::Sizing::ZeroExtended,
+        }
+    };
+    chosen.map(case).collect()
 }
 
 /// Our listing in the dialect of both assemblers.
@@ -72,7 +89,7 @@ fn assemble(cases: &[Case], tool: &str, directory: &Path) -> Result<Vec<Vec<u8>>
             // It wants the width of all elements together, or none.
             text = text.replace("dword ptr ", "").replace("qword ptr ", "");
         }
-        let _ = writeln!(source, "L{n}: {text}");
+        let _ = writeln!(source, "L{n}: {}", text.replace(NEXT, &format!("L{}", n + 1)));
     }
     let _ = writeln!(source, "L{}:\n.section .sizes", cases.len());
     for n in 0..cases.len() {
@@ -151,29 +168,54 @@ fn reason(case: &Case, theirs: &[u8]) -> Option<&'static str> {
     None
 }
 
+/// What an assembler made of all lines so far.
+#[derive(Default)]
+struct Comparison {
+    equal: usize,
+    /// By the reason why.
+    others: BTreeMap<&'static str, usize>,
+    wrong: Vec<String>,
+}
+
+impl Comparison {
+    fn add(&mut self, cases: &[Case], tool: &str) {
+        let directory = env::temp_dir().join(format!("jit-asm-{tool}-{}", process::id()));
+        fs::create_dir_all(&directory).expect("a directory for temporary files");
+        let assembled = assemble(cases, tool, &directory);
+        let _ = fs::remove_dir_all(&directory);
+        let assembled = assembled.unwrap_or_else(|error| panic!("{tool} refuses\n{error}"));
+        assert_eq!(assembled.len(), cases.len(), "{tool}");
+        for (case, theirs) in cases.iter().zip(&assembled) {
+            if case.bytes == *theirs {
+                self.equal += 1;
+            } else if let Some(reason) = reason(case, theirs) {
+                *self.others.entry(reason).or_default() += 1;
+            } else {
+                self.wrong.push(format!("{}: {:02x?} here, {theirs:02x?}", case.text, case.bytes));
+            }
+        }
+    }
+}
+
 #[test]
 fn the_same_bytes_as_assemblers() {
-    let cases = cases();
+    let at_most = of_a_form();
     for tool in ["as", "llvm-mc"] {
         if !installed(tool) || !installed("objcopy") {
             say(&format!("{tool}: not installed, nothing compared"));
             continue;
         }
-        let directory = env::temp_dir().join(format!("jit-asm-{tool}-{}", process::id()));
-        fs::create_dir_all(&directory).expect("a directory for temporary files");
-        let assembled = assemble(&cases, tool, &directory);
-        let _ = fs::remove_dir_all(&directory);
-        let assembled = assembled.unwrap_or_else(|error| panic!("{tool} refuses\n{error}"));
-        assert_eq!(assembled.len(), cases.len(), "{tool}");
-        let mut others: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut wrong = vec![];
-        for (case, theirs) in cases.iter().zip(&assembled).filter(|(case, theirs)| case.bytes != **theirs) {
-            match reason(case, theirs) {
-                Some(reason) => *others.entry(reason).or_default() += 1,
-                None => wrong.push(format!("{}: {:02x?} here, {theirs:02x?}", case.text, case.bytes)),
+        let mut comparison = Comparison::default();
+        let (mut cases, mut every) = (vec![], EveryAddress::new());
+        for form in &FORMS {
+            cases.extend(self::cases(form, &mut every, at_most));
+            if cases.len() >= AT_ONCE {
+                comparison.add(&std::mem::take(&mut cases), tool);
             }
         }
-        say(&format!("{tool}: {} instructions, other bytes: {others:?}", cases.len()));
+        comparison.add(&cases, tool);
+        let Comparison { equal, others, wrong } = comparison;
+        say(&format!("{tool}: {equal} instructions with the same bytes, others: {others:?}"));
         assert!(
             wrong.is_empty(),
             "{tool}: {} differ\n{}",

@@ -1,7 +1,7 @@
 //! Bytes by enumeration: what iced decodes from them is what was meant, and iced encodes it in the same bytes.
 
 use crate::iced::{IP, Joined, Oracle, instruction, structure};
-use crate::samples::{addresses, edges, excluded, few_addresses, in_turn, means, pairs, product, values};
+use crate::samples::{EveryAddress, edges, every_register, excluded, few_addresses, means, product, values};
 use iced_x86::{
     Code, Decoder, DecoderOptions, Encoder, Instruction, InstructionInfoFactory, OpAccess, Register,
 };
@@ -240,9 +240,8 @@ fn all_registers() {
     let few = few_addresses();
     let mut selected = HashSet::new();
     for form in &FORMS {
-        let lists: Vec<_> = form.explicit().map(|o| values(form, o, &few, true)).collect();
         let before = checker.checked;
-        for operands in pairs(&lists) {
+        for operands in every_register(form, &few) {
             if excluded(form, &operands) {
                 let refused = match select(&form.name(), &operands) {
                     Ok(other) => other.mnemonic == "xchg" && other.opcode == 0x87,
@@ -271,17 +270,9 @@ fn all_registers() {
 #[test]
 fn all_addresses() {
     let mut checker = Checker::new();
-    let all = addresses();
-    let mut seen = HashSet::new();
-    for form in FORMS.iter().filter(|f| f.explicit().any(|o| o.memory.is_some() || o.kind == Kind::Mem)) {
-        let vsib = form.explicit().any(|o| matches!(o.kind, Kind::Vsib(_)));
-        let modrm = std::mem::discriminant(&form.modrm);
-        let prefixes = (form.lock, form.prefix_66, form.repeat.is_some(), form.rex_w);
-        let vector = form.explicit().any(|o| matches!(o.kind, Kind::Vector | Kind::VectorMem));
-        let layout = (vsib, modrm, prefixes, form.vex.is_some(), form.map as u8, form.tail, vector);
-        let step = if seen.insert(layout) { 1 } else { 17 };
-        let lists: Vec<_> = form.explicit().map(|o| values(form, o, &all, false)).collect();
-        for operands in in_turn(&lists).step_by(step).filter(|operands| !excluded(form, operands)) {
+    let mut every = EveryAddress::new();
+    for form in &FORMS {
+        for operands in every.rows(form) {
             checker.check(form, &operands);
         }
     }

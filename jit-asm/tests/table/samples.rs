@@ -5,6 +5,8 @@ use jit_asm::x64::operand::{
     Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Segment, Vector, VectorClass, Width,
 };
 use jit_asm::{Gpr, Xmm};
+use std::collections::HashSet;
+use std::mem::{Discriminant, discriminant};
 
 const SCALES: [Scale; 4] = [Scale::X1, Scale::X2, Scale::X4, Scale::X8];
 const DISPLACEMENTS: [i32; 11] = [0, 1, -1, 127, -127, 128, -128, 129, -129, i32::MAX, i32::MIN];
@@ -31,7 +33,7 @@ pub(crate) fn registers(class: RegClass) -> Vec<Operand> {
 
 /// Every base, alone and with every index at every scale, at every edge of the displacement; no base;
 /// rip; absolute. An index of rsp where it can be swapped with the base.
-pub(crate) fn addresses() -> Vec<Mem> {
+fn addresses() -> Vec<Mem> {
     let mut indexes = vec![None];
     for gpr in Gpr::ALL.into_iter().filter(|&gpr| gpr != Gpr::Rsp) {
         indexes.extend(SCALES.map(|scale| Some((Index::Reg(gpr), scale))));
@@ -154,7 +156,7 @@ pub(crate) fn product(lists: &[Vec<Operand>]) -> Vec<Vec<Operand>> {
 
 /// Every pair of values at every pair of places, the other places going round: of two lists every combination,
 /// of more those that find whatever is wrong with two operands together.
-pub(crate) fn pairs(lists: &[Vec<Operand>]) -> Vec<Vec<Operand>> {
+fn pairs(lists: &[Vec<Operand>]) -> Vec<Vec<Operand>> {
     if lists.len() <= 2 {
         return product(lists);
     }
@@ -179,9 +181,46 @@ pub(crate) fn pairs(lists: &[Vec<Operand>]) -> Vec<Vec<Operand>> {
 }
 
 /// Every value of the longest list, the others going round.
-pub(crate) fn in_turn(lists: &[Vec<Operand>]) -> impl Iterator<Item = Vec<Operand>> + '_ {
+fn in_turn(lists: &[Vec<Operand>]) -> impl Iterator<Item = Vec<Operand>> + '_ {
     let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
     (0..longest).map(move |i| lists.iter().map(|list| list[i % list.len()]).collect())
+}
+
+/// Every register of the form in every place, every pair of them, with these addresses and all immediates;
+/// also those that are [`excluded`].
+pub(crate) fn every_register(form: &Form, addresses: &[Mem]) -> Vec<Vec<Operand>> {
+    let lists: Vec<_> = form.explicit().map(|o| values(form, o, addresses, true)).collect();
+    pairs(&lists)
+}
+
+/// Every address, in every layout that stands around one; the other forms of a layout with some of them.
+pub(crate) struct EveryAddress {
+    addresses: Vec<Mem>,
+    seen: HashSet<Layout>,
+}
+
+/// What decides how an address is encoded: the kind of its index, ModRM, prefixes, map, what follows, and
+/// whether there are vector registers.
+type Layout = (bool, Discriminant<ModRm>, [bool; 5], u8, Option<Width>, bool);
+
+impl EveryAddress {
+    pub(crate) fn new() -> EveryAddress {
+        EveryAddress { addresses: addresses(), seen: HashSet::new() }
+    }
+
+    /// The next form's operands: none for a form without memory.
+    pub(crate) fn rows(&mut self, form: &Form) -> Vec<Vec<Operand>> {
+        if !form.explicit().any(|o| o.memory.is_some() || o.kind == Kind::Mem) {
+            return vec![];
+        }
+        let vsib = form.explicit().any(|o| matches!(o.kind, Kind::Vsib(_)));
+        let vector = form.explicit().any(|o| matches!(o.kind, Kind::Vector | Kind::VectorMem));
+        let prefixes = [form.lock, form.prefix_66, form.repeat.is_some(), form.rex_w, form.vex.is_some()];
+        let layout = (vsib, discriminant(&form.modrm), prefixes, form.map as u8, form.tail, vector);
+        let step = if self.seen.insert(layout) { 1 } else { 17 };
+        let lists: Vec<_> = form.explicit().map(|o| values(form, o, &self.addresses, false)).collect();
+        in_turn(&lists).step_by(step).filter(|operands| !excluded(form, operands)).collect()
+    }
 }
 
 /// Whether the operands cannot stand together in the form: ah, ch, dh or bh where there is a REX prefix,
