@@ -1,5 +1,8 @@
 //! What the examples share: their command line, the tiers they compare and the table they print.
 
+mod exit;
+
+pub(crate) use exit::finish;
 use jit_vm::{FuncId, Options, Program, Value, Vm, text};
 use std::error::Error;
 use std::io::{self, Write};
@@ -83,21 +86,4 @@ pub(crate) fn print_code(program: &Arc<Program>, function: FuncId) -> Result<(),
     let vm = Vm::new(Arc::clone(program), Options { listing: true, ..Options::compiled() })?;
     write!(io::stdout(), "\n{}", vm.listing(function).ok_or("a compiled function has a listing")?)?;
     Ok(())
-}
-
-/// End the program: an error is told on the standard error stream, with a failing exit code.
-pub(crate) fn finish(result: Result<(), Box<dyn Error>>) -> std::process::ExitCode {
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        // Whoever read the output has seen enough, as `head` does.
-        Err(error) if is_closed_pipe(&*error) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            std::process::ExitCode::FAILURE
-        }
-    }
-}
-
-fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
