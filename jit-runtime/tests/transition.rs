@@ -13,7 +13,6 @@ use std::cell::RefCell;
 use std::ffi::c_void;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::{Context, PATTERN, context, enter, heap, publish, registers_after};
 
@@ -373,55 +372,13 @@ fn the_stack_limit_stops_recursion() {
     let depth = thread.spawn(move || {
         let stack = NativeStack::of_this_thread();
         let reserve = 256 << 10;
-        context.machine.stack_limit().store(stack.limit(reserve), Ordering::Relaxed);
+        context.machine.set_bound(stack.limit(reserve));
         let depth = enter(&raw mut context, code.address(), 0).expect_err("it ends at the limit").status;
         // Each frame is a return address and rbp.
         let wanted = (stack.remaining() - reserve) as u64 / 16;
         assert!(wanted.abs_diff(depth) < 100, "{depth} frames of {wanted}");
     });
     depth.expect("a thread").join().expect("the limit holds");
-}
-
-/// A loop that polls ends when another thread stores into the limit, and the request is not lost when it
-/// comes while an inner segment runs.
-#[test]
-fn an_interrupt_stops_a_loop_of_an_outer_segment() {
-    extern "C-unwind" fn inner(context: *mut Context) -> u64 {
-        // SAFETY: as in `deeper`.
-        let body = unsafe { (*context).body };
-        let cut = enter(context, body, 0).expect_err("an endless loop is cut");
-        assert_eq!(cut.status, 3);
-        0
-    }
-    let heap = heap();
-    let mut context = context(&heap);
-    let cut = context.gate.cut();
-    let endless = |calls: Option<usize>| {
-        publish(&heap, |asm| {
-            let (again, stop) = (asm.label(), asm.label());
-            enter_frame(asm);
-            if let Some(stub) = calls {
-                x64!(asm => call {Function(stub)});
-            }
-            asm.bind(again);
-            x64!(asm => inc ebx; cmp rsp, [r14 + {const Machine::STACK_LIMIT}]; jae {again}; jmp {stop});
-            asm.bind(stop);
-            x64!(asm => mov eax, 3; jmp {cut});
-        })
-    };
-    let stub = context.gate.rust_call(&heap, inner as extern "C-unwind" fn(_) -> _).expect("room");
-    let (outer, within) = (endless(Some(stub.address())), endless(None));
-    context.body = within.address();
-    let at = &raw mut context;
-    // SAFETY: the context outlives the threads, and the limit is an atomic.
-    let limit = unsafe { (*at).machine.stack_limit() };
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(5));
-            limit.store(u64::MAX, Ordering::Relaxed);
-        });
-        assert_eq!(enter(at, outer.address(), 0), Err(Cut { status: 3 }));
-    });
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Calling Rust from JIT code.
 
 use super::Machine;
-use crate::frame::{enter_frame, leave_frame};
-use crate::stitch::{Assembler, Function};
-use crate::{templates, x64};
+use crate::frame::{enter_frame, enter_frame_sized, leave_frame};
+use crate::stitch::{Assembler, Function, Label};
+use crate::{Gpr, RegSet, Xmm, templates, x64};
 
 /// What a checked function returns: zero and its value, or a status that cuts the segment of its caller.
 #[repr(C)]
@@ -104,6 +104,13 @@ templates! {
     >;
 }
 
+templates! {
+    fn save(at: i32, register: Gpr) = x64!< mov [rbp + {at}], {register: r64} >;
+    fn restore(register: Gpr, at: i32) = x64!< mov {register: r64}, [rbp + {at}] >;
+    fn save_vector(at: i32, register: Xmm) = x64!< movups [rbp + {at}], {register: xmm} >;
+    fn restore_vector(register: Xmm, at: i32) = x64!< movups {register: xmm}, [rbp + {at}] >;
+}
+
 /// Emit a stub, a body of its own, that calls `function` with the machine as its first argument.
 ///
 /// The caller has the other arguments in rsi, rdx, rcx, r8 and r9 and finds the result in rax; it keeps
@@ -113,18 +120,56 @@ pub fn rust_call(asm: &mut Assembler, cut: Function, function: impl RustFunction
     fn emit(asm: &mut Assembler, cut: Option<Function>, function: usize) {
         enter_frame(asm);
         call(asm, function as i64);
-        if let Some(cut) = cut {
-            let failed = asm.label();
-            x64!(asm => test rax, rax; jnz {failed}; mov rax, rdx);
-            leave_frame(asm);
-            asm.bind(failed);
-            x64!(asm => jmp {cut});
-        } else {
-            leave_frame(asm);
-        }
-    }
-    fn checked<F: RustFunction>(_: F) -> bool {
-        F::CHECKED
+        let failed = cut.map(|cut| (cut, check(asm)));
+        leave_frame(asm);
+        cut_at(asm, failed);
     }
     emit(asm, checked(function).then_some(cut), function.address());
+}
+
+/// [`rust_call`] for slow paths in the middle of code that has its values in registers: every register of `kept`
+/// is afterwards what it was before, rax and rdx too, so nothing comes back but that the code goes on. Of vector
+/// registers the lower 128 bits are kept. Flags change.
+///
+/// What a collector or a deoptimisation is to see has to be in a frame slot all the same: the copies that the
+/// stub keeps are no part of a frame map.
+pub fn rust_call_keeping(asm: &mut Assembler, cut: Function, kept: RegSet, function: impl RustFunction) {
+    fn emit(asm: &mut Assembler, cut: Option<Function>, kept: RegSet, function: usize) {
+        // These the function keeps (System V AMD64 ABI, 3.2.1), and rbp and rsp are the frame's.
+        let others = RegSet::of(&[Gpr::Rbx, Gpr::Rbp, Gpr::Rsp, Gpr::R12, Gpr::R13, Gpr::R14, Gpr::R15]);
+        let general: Vec<(Gpr, i32)> = kept.difference(others).iter().zip((1..).map(|n| -8 * n)).collect();
+        let words = general.len().next_multiple_of(2);
+        let vectors: Vec<(Xmm, i32)> =
+            kept.vectors().zip((1..).map(|n| -8 * words as i32 - 16 * n)).collect();
+        let size = enter_frame_sized(asm);
+        general.iter().for_each(|&(register, at)| save(asm, at, register));
+        vectors.iter().for_each(|&(register, at)| save_vector(asm, at, register));
+        call(asm, function as i64);
+        let failed = cut.map(|cut| (cut, check(asm)));
+        general.iter().for_each(|&(register, at)| restore(asm, register, at));
+        vectors.iter().for_each(|&(register, at)| restore_vector(asm, register, at));
+        leave_frame(asm);
+        cut_at(asm, failed);
+        size.set(asm, (words + 2 * vectors.len()) as u16);
+    }
+    emit(asm, checked(function).then_some(cut), kept, function.address());
+}
+
+fn checked<F: RustFunction>(_: F) -> bool {
+    F::CHECKED
+}
+
+/// Look at the status of a checked function. A jump to the result is taken with the status in rax.
+fn check(asm: &mut Assembler) -> Label {
+    let failed = asm.label();
+    x64!(asm => test rax, rax; jnz {failed}; mov rax, rdx);
+    failed
+}
+
+/// Where the status of a checked function cuts.
+fn cut_at(asm: &mut Assembler, failed: Option<(Function, Label)>) {
+    if let Some((cut, failed)) = failed {
+        asm.bind(failed);
+        x64!(asm => jmp {cut});
+    }
 }

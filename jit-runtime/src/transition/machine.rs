@@ -1,11 +1,15 @@
 //! What JIT code and the runtime share of one thread of execution, and the walk over its frames.
 #![allow(unsafe_code)]
 
+use super::interrupt::Link;
 use super::trampoline;
+use core::cell::{Cell, OnceCell};
+use core::marker::PhantomPinned;
 use core::mem::offset_of;
 use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::AtomicU64;
+use std::sync::Arc;
 
 /// The header of a client's context: its first field, in a `#[repr(C)]` struct. While JIT code runs, r14
 /// holds its address.
@@ -13,8 +17,15 @@ use core::sync::atomic::AtomicU64;
 #[derive(Debug)]
 pub struct Machine {
     segment: Segment,
-    stack_limit: AtomicU64,
+    /// What polls compare with: `bound`, or the alarm while an interrupt is pending.
+    pub(super) stack_limit: AtomicU64,
     cut: u64,
+    pub(super) bound: Cell<u64>,
+    /// The bound that no stack meets.
+    pub(super) alarm: u64,
+    /// What its interrupters hold, if it has any: they know its address.
+    pub(super) link: OnceCell<Arc<Link>>,
+    _stays: PhantomPinned,
 }
 
 /// One run of JIT frames, as far as it has come. Zeros are no segment.
@@ -38,24 +49,42 @@ impl Machine {
     pub const ENTRY_SP: i32 = (offset_of!(Machine, segment) + offset_of!(Segment, entry_sp)) as i32;
     /// Where a stub notes its frame, from r14.
     pub const EXIT_FP: i32 = (offset_of!(Machine, segment) + offset_of!(Segment, exit_fp)) as i32;
-    /// What prologues and back-edges compare with, from r14. See [`Machine::stack_limit`].
+    /// What prologues and back-edges compare with, from r14: the bound of the stack, or one that no stack meets
+    /// while an interrupt is pending. See [`super::poll`].
     pub const STACK_LIMIT: i32 = offset_of!(Machine, stack_limit) as i32;
     /// Where a cut leaves its mark, from r14.
     pub const CUT: i32 = offset_of!(Machine, cut) as i32;
 
-    /// A machine that runs nothing yet.
+    /// A machine that runs nothing yet. Compiled code compares its stack, which grows down, with `bound`: the
+    /// thread's, with [`super::NativeStack::limit`], or one of the client's. See [`super::poll`].
+    ///
+    /// # Panics
+    /// If `bound` is `u64::MAX`, which stands for an interrupt.
     #[must_use]
-    pub const fn new(stack_limit: u64) -> Machine {
-        let segment = Segment { entry_sp: 0, exit_fp: 0, older: ptr::null() };
-        Machine { segment, stack_limit: AtomicU64::new(stack_limit), cut: 0 }
+    pub const fn new(bound: u64) -> Machine {
+        Machine::with(bound, u64::MAX)
     }
 
-    /// The bound that compiled code compares its stack with. What stack, and on which side of the bound it
-    /// may be, is the client's: whoever wants to interrupt the code, from any thread, stores a value that no
-    /// stack meets. Entering and leaving segments does not touch it, so no interrupt is lost.
+    /// The same for a stack that grows up, to `bound` at most, which is not 0.
+    ///
+    /// # Panics
+    /// If `bound` is 0, which stands for an interrupt.
     #[must_use]
-    pub const fn stack_limit(&self) -> &AtomicU64 {
-        &self.stack_limit
+    pub const fn growing_up(bound: u64) -> Machine {
+        Machine::with(bound, 0)
+    }
+
+    const fn with(bound: u64, alarm: u64) -> Machine {
+        assert!(bound != alarm, "a bound that no stack meets stands for an interrupt");
+        Machine {
+            segment: Segment { entry_sp: 0, exit_fp: 0, older: ptr::null() },
+            stack_limit: AtomicU64::new(bound),
+            cut: 0,
+            bound: Cell::new(bound),
+            alarm,
+            link: OnceCell::new(),
+            _stays: PhantomPinned,
+        }
     }
 
     /// Whether a segment is entered.
@@ -85,6 +114,14 @@ impl Machine {
         let mut frames = unsafe { self.frames() };
         // A return address may be the one behind the last byte, when the last call does not return.
         frames.any(|frame| code.start < frame.return_address && frame.return_address <= code.end)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Some(link) = self.link.get() {
+            link.cut();
+        }
     }
 }
 

@@ -34,19 +34,25 @@
 //!
 //! Code that needs none of this, a leaf that keeps the C ABI by itself, is an [`EntryPoint`].
 //!
+//! A run ends early in three ways: its code cuts, its stack is used up, or another thread interrupts it
+//! ([`Interrupter`]). Prologues and back-edges [`poll`] for the second and third with one comparison.
+//!
 //! This module is unsafe room 2: `gate.rs` and `entry_point.rs` enter, `machine.rs` reads the stack,
-//! `unwind.rs` talks to the unwinder, `native.rs` to the system.
+//! `interrupt.rs` writes into a machine of another thread, `unwind.rs` talks to the unwinder, `native.rs` to
+//! the system.
 
 mod call;
 mod entry_point;
 mod gate;
+mod interrupt;
 mod machine;
 mod native;
 mod trampoline;
 mod unwind;
 
-pub use call::{Checked, RustFunction, RustReturn, Word, rust_call};
+pub use call::{Checked, RustFunction, RustReturn, Word, rust_call, rust_call_keeping};
 pub use entry_point::{CodeHandle, Entry, EntryPoint, FunctionPointer};
 pub use gate::{Cut, Gate, GateError};
+pub use interrupt::{Interrupter, poll};
 pub use machine::{Frame, Frames, Machine};
 pub use native::NativeStack;

@@ -22,7 +22,6 @@ use crate::value::Value;
 use crate::verify::Program;
 use core::num::NonZeroU64;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
 use jit_runtime::Gpr;
 use jit_runtime::deopt::{Captured, FrameMemory, WordAt};
 use jit_runtime::memory::CodeHeap;
@@ -112,13 +111,13 @@ impl Runner {
         // A native frame is sixteen bytes of the thread's stack and at least one slot, which is as much, of
         // the VM's: so one bound serves both.
         let limit = state.stack.address(state.stack.len()).min(base.saturating_add(room)) as u64;
-        let outer = context.header.machine.stack_limit().swap(limit, Ordering::Relaxed);
+        let outer = context.header.machine.set_bound(limit);
         let gate = Rc::clone(&state.gate);
         let machine = self.0.as_ptr().cast::<Machine>();
         // SAFETY: points 1 to 4 above.
         let result = unsafe { gate.enter(machine, entry, base as u64) };
         let context = self.context();
-        context.header.machine.stack_limit().store(outer, Ordering::Relaxed);
+        context.header.machine.set_bound(outer);
         match result {
             Ok((payload, tag)) => Ok(Value::from_native(tag, payload)),
             Err(_) => Err(context.state.error.take().expect("a cut leaves its error in the context")),

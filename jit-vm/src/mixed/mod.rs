@@ -204,7 +204,9 @@ impl Vm {
             entries,
         };
         let table = state.entries.address();
-        let header = Header { machine: Machine::new(0), table, stress: options.stress, result_tag: 0 };
+        // The bound is set when native code is entered.
+        let machine = Machine::growing_up(table as u64);
+        let header = Header { machine, table, stress: options.stress, result_tag: 0 };
         let mut vm = Vm { context: Owned::new(Context { header, state }) };
         if options.thresholds.calls == 0 {
             vm.compile_all().map_err(SetupError::Compile)?;
