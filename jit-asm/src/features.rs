@@ -9,6 +9,14 @@ use core::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Features(u64);
 
+const fn text_of(word: &'static [u8]) -> &'static str {
+    match str::from_utf8(word) {
+        Ok(text) => text,
+        Err(_) => panic!("the words are ASCII"),
+    }
+}
+
+/// Byte strings, because those are what a `const fn` can match.
 macro_rules! features {
     ($($name:ident = $word:literal, $doc:literal;)*) => {
         #[allow(clippy::upper_case_acronyms)]
@@ -19,44 +27,53 @@ macro_rules! features {
             pub const $name: Features = Features(1 << Number::$name as u32);)*
 
             /// Every extension and its word, in the order of the bits.
-            pub const ALL: &'static [(&'static str, Features)] = &[$(($word, Features::$name)),*];
+            pub const ALL: &'static [(&'static str, Features)] = &[$((text_of($word), Features::$name)),*];
+
+            /// The extension of a word. A `match`, for which const evaluation takes the time of a few letters.
+            #[cfg(feature = "table")]
+            pub(crate) const fn named(word: &[u8]) -> Option<Features> {
+                match word {
+                    $($word => Some(Features::$name),)*
+                    _ => None,
+                }
+            }
         }
     };
 }
 
 features! {
-    SSE = "sse", "Scalar and packed singles.";
-    SSE2 = "sse2", "Doubles and integers in xmm registers. With [`Features::SSE`] part of every x86-64.";
-    SSE3 = "sse3", "Horizontal additions, duplicating moves.";
-    SSSE3 = "ssse3", "Byte shuffles, absolute values, signs.";
-    SSE41 = "sse4.1", "Blends, rounding, insertions and extractions, widening moves.";
-    SSE42 = "sse4.2", "String comparison, CRC-32, 64-bit comparison.";
-    AVX = "avx", "VEX encodings, ymm registers.";
-    AVX2 = "avx2", "Integers in ymm registers, gathers, variable shifts.";
-    FMA = "fma", "Fused multiplication and addition.";
-    F16C = "f16c", "Conversion of half precision.";
-    BMI1 = "bmi1", "andn, bextr, blsi, blsmsk, blsr, tzcnt.";
-    BMI2 = "bmi2", "bzhi, mulx, pdep, pext, rorx, sarx, shlx, shrx.";
-    ADX = "adx", "adcx, adox.";
-    LZCNT = "lzcnt", "Leading zeros. Without it the encoding is bsr's.";
-    POPCNT = "popcnt", "Population count.";
-    MOVBE = "movbe", "Loads and stores of the other byte order.";
-    AES = "aes", "Rounds of AES.";
-    PCLMULQDQ = "pclmulqdq", "Multiplication without carries.";
-    SHA = "sha", "Rounds of SHA-1 and SHA-256.";
-    CX16 = "cx16", "cmpxchg16b.";
-    RDRAND = "rdrand", "Random numbers.";
-    RDSEED = "rdseed", "Seeds for random numbers.";
-    RDTSCP = "rdtscp", "The time-stamp counter with the processor's number.";
-    RDPID = "rdpid", "The processor's number.";
-    FSGSBASE = "fsgsbase", "Reading and writing the bases of fs and gs.";
-    PREFETCHW = "prefetchw", "Prefetching in order to write.";
-    CLFLUSHOPT = "clflushopt", "Flushing a cache line without an order.";
-    CLWB = "clwb", "Writing a cache line back.";
-    WAITPKG = "waitpkg", "Waiting for a write in user mode.";
-    MOVDIRI = "movdiri", "Direct stores.";
-    SERIALIZE = "serialize", "Serialisation in user mode.";
-    CLDEMOTE = "cldemote", "Handing a cache line down.";
+    SSE = b"sse", "Scalar and packed singles.";
+    SSE2 = b"sse2", "Doubles and integers in xmm registers. With [`Features::SSE`] part of every x86-64.";
+    SSE3 = b"sse3", "Horizontal additions, duplicating moves.";
+    SSSE3 = b"ssse3", "Byte shuffles, absolute values, signs.";
+    SSE41 = b"sse4.1", "Blends, rounding, insertions and extractions, widening moves.";
+    SSE42 = b"sse4.2", "String comparison, CRC-32, 64-bit comparison.";
+    AVX = b"avx", "VEX encodings, ymm registers.";
+    AVX2 = b"avx2", "Integers in ymm registers, gathers, variable shifts.";
+    FMA = b"fma", "Fused multiplication and addition.";
+    F16C = b"f16c", "Conversion of half precision.";
+    BMI1 = b"bmi1", "andn, bextr, blsi, blsmsk, blsr, tzcnt.";
+    BMI2 = b"bmi2", "bzhi, mulx, pdep, pext, rorx, sarx, shlx, shrx.";
+    ADX = b"adx", "adcx, adox.";
+    LZCNT = b"lzcnt", "Leading zeros. Without it the encoding is bsr's.";
+    POPCNT = b"popcnt", "Population count.";
+    MOVBE = b"movbe", "Loads and stores of the other byte order.";
+    AES = b"aes", "Rounds of AES.";
+    PCLMULQDQ = b"pclmulqdq", "Multiplication without carries.";
+    SHA = b"sha", "Rounds of SHA-1 and SHA-256.";
+    CX16 = b"cx16", "cmpxchg16b.";
+    RDRAND = b"rdrand", "Random numbers.";
+    RDSEED = b"rdseed", "Seeds for random numbers.";
+    RDTSCP = b"rdtscp", "The time-stamp counter with the processor's number.";
+    RDPID = b"rdpid", "The processor's number.";
+    FSGSBASE = b"fsgsbase", "Reading and writing the bases of fs and gs.";
+    PREFETCHW = b"prefetchw", "Prefetching in order to write.";
+    CLFLUSHOPT = b"clflushopt", "Flushing a cache line without an order.";
+    CLWB = b"clwb", "Writing a cache line back.";
+    WAITPKG = b"waitpkg", "Waiting for a write in user mode.";
+    MOVDIRI = b"movdiri", "Direct stores.";
+    SERIALIZE = b"serialize", "Serialisation in user mode.";
+    CLDEMOTE = b"cldemote", "Handing a cache line down.";
 }
 
 impl Features {

@@ -1,6 +1,6 @@
 //! Reading the encoding column of a row.
 
-use super::parse::{cut, is};
+use super::parse::cut;
 use super::shape::{NOTHING, RowVex, RowWidth, Shape};
 use crate::x64::form::{Map, ModRm, Repeat, Sizing, VexLength, VexW};
 use crate::x64::operand::Width;
@@ -66,7 +66,7 @@ const fn encoding_word(
         assert!(done.is_none(), "VEX stands first");
         vex_word(rest, shape);
         Stage::Escape2
-    } else if is(word, "/is4") {
+    } else if matches!(word, b"/is4") {
         shape.is4 = true;
         Stage::Tail
     } else if let [b'/', ..] = word {
@@ -75,7 +75,7 @@ const fn encoding_word(
         Stage::ModRm
     } else if let Some((width, relative)) = tail_word(word) {
         if matches!(done, Some(Stage::Tail)) {
-            assert!(is(word, "ib") && !shape.is4, "a second immediate has 8 bits");
+            assert!(matches!(word, b"ib") && !shape.is4, "a second immediate has 8 bits");
             shape.second_tail = true;
             return Stage::SecondTail;
         }
@@ -114,8 +114,12 @@ const fn prefix_word(word: &[u8], done: Option<Stage>, shape: &mut Shape) -> Opt
             shape.prefix_66 = true;
             Stage::Prefix
         }
-        b"F2" | b"F3" if before_escape => {
-            shape.repeat = Some(if is(word, "F2") { Repeat::F2 } else { Repeat::F3 });
+        b"F2" if before_escape => {
+            shape.repeat = Some(Repeat::F2);
+            Stage::Repeat
+        }
+        b"F3" if before_escape => {
+            shape.repeat = Some(Repeat::F3);
             Stage::Repeat
         }
         b"REX.W" => {
@@ -126,8 +130,12 @@ const fn prefix_word(word: &[u8], done: Option<Stage>, shape: &mut Shape) -> Opt
             shape.map = Map::M0F;
             Stage::Escape
         }
-        b"38" | b"3A" if escaped => {
-            shape.map = if is(word, "38") { Map::M0F38 } else { Map::M0F3A };
+        b"38" if escaped => {
+            shape.map = Map::M0F38;
+            Stage::Escape2
+        }
+        b"3A" if escaped => {
+            shape.map = Map::M0F3A;
             Stage::Escape2
         }
         _ => return None,
@@ -136,53 +144,52 @@ const fn prefix_word(word: &[u8], done: Option<Stage>, shape: &mut Shape) -> Opt
 
 /// `128.66.0F38.W0`, behind `VEX.`.
 const fn vex_word(text: &[u8], shape: &mut Shape) {
-    let (length, rest) = cut(text, b'.');
-    let length = match length {
-        b"128" => Some(VexLength::L128),
-        b"256" => Some(VexLength::L256),
-        b"LIG" => Some(VexLength::Lig),
-        b"LZ" => Some(VexLength::Lz),
-        b"x" => None,
-        _ => panic!("a vector length is one of 128 256 x LIG LZ"),
+    let (length, rest) = match text {
+        [b'1', b'2', b'8', b'.', rest @ ..] => (Some(VexLength::L128), rest),
+        [b'2', b'5', b'6', b'.', rest @ ..] => (Some(VexLength::L256), rest),
+        [b'L', b'I', b'G', b'.', rest @ ..] => (Some(VexLength::Lig), rest),
+        [b'L', b'Z', b'.', rest @ ..] => (Some(VexLength::Lz), rest),
+        [b'x', b'.', rest @ ..] => (None, rest),
+        _ => panic!("a vector length is one of 128 256 x LIG LZ, with a map behind it"),
     };
-    let Some(rest) = rest else { panic!("VEX wants a length, a map and W") };
-    let (prefix, after) = cut(rest, b'.');
-    let (map, w) = match (prefix, after) {
-        (b"66", Some(rest)) => {
+    let rest = match rest {
+        [b'6', b'6', b'.', rest @ ..] => {
             shape.prefix_66 = true;
-            cut(rest, b'.')
+            rest
         }
-        (b"F2" | b"F3", Some(rest)) => {
-            shape.repeat = Some(if is(prefix, "F2") { Repeat::F2 } else { Repeat::F3 });
-            cut(rest, b'.')
+        [b'F', b'2', b'.', rest @ ..] => {
+            shape.repeat = Some(Repeat::F2);
+            rest
         }
-        _ => (prefix, after),
+        [b'F', b'3', b'.', rest @ ..] => {
+            shape.repeat = Some(Repeat::F3);
+            rest
+        }
+        rest => rest,
     };
-    shape.map = match map {
-        b"0F" => Map::M0F,
-        b"0F38" => Map::M0F38,
-        b"0F3A" => Map::M0F3A,
+    let (map, w) = match rest {
+        [b'0', b'F', b'3', b'8', w @ ..] => (Map::M0F38, w),
+        [b'0', b'F', b'3', b'A', w @ ..] => (Map::M0F3A, w),
+        [b'0', b'F', w @ ..] => (Map::M0F, w),
         _ => panic!("the map of VEX is one of 0F 0F38 0F3A"),
     };
+    shape.map = map;
     let w = match w {
-        None => None,
-        Some(b"W0") => Some(VexW::W0),
-        Some(b"W1") => Some(VexW::W1),
-        Some(b"WIG") => Some(VexW::Wig),
-        Some(_) => panic!("VEX ends with W0, W1 or WIG"),
+        b"" => None,
+        b".W0" => Some(VexW::W0),
+        b".W1" => Some(VexW::W1),
+        b".WIG" => Some(VexW::Wig),
+        _ => panic!("VEX ends with W0, W1 or WIG"),
     };
     shape.vex = Some(RowVex { length, w });
 }
 
 const fn sizing_word(word: &[u8]) -> Option<Sizing> {
-    if is(word, "d64") {
-        Some(Sizing::Default64)
-    } else if is(word, "f64") {
-        Some(Sizing::Forced64)
-    } else if is(word, "z32") {
-        Some(Sizing::ZeroExtended)
-    } else {
-        None
+    match word {
+        b"d64" => Some(Sizing::Default64),
+        b"f64" => Some(Sizing::Forced64),
+        b"z32" => Some(Sizing::ZeroExtended),
+        _ => None,
     }
 }
 
@@ -223,7 +230,7 @@ const fn opcode_word(word: &[u8], n: Option<u8>, shape: &mut Shape) {
     if plus.is_empty() {
         return;
     }
-    if is(plus, "+n") || is(plus, "+8n") {
+    if let b"+n" | b"+8n" = plus {
         let Some(n) = n else { panic!("`+n` stands in the rows of a family only") };
         let (step, count) = if plus.len() == 2 { (1, 16) } else { (8, 8) };
         assert!(n < count && base & (step * (count - 1)) == 0, "`+n` wants the opcode of n = 0");

@@ -35,7 +35,7 @@
 //! so the shorter encoding stands first (a test tries it).
 //!
 //! **Cost.** Parsed in const evaluation, in [`row`] itself, so that a slip is a compile error that points
-//! at its row, or has its name where a macro makes two rows of one entry; some two seconds for the table.
+//! at its row, or has its name where a macro makes two rows of one entry; about a second for the table.
 
 mod arithmetic;
 mod atomic;

@@ -2,10 +2,10 @@
 
 use super::encoding::encoding;
 use super::kinds;
-use super::shape::{MOST_FORMS, RowOperand, Shape, check, forms, sizes};
+use super::shape::{MOST_FORMS, RowOperand, Shape, check, forms, letter, place, sizes};
 use crate::features::Features;
 use crate::template::Flags;
-use crate::x64::form::{Access, Acts, FlagEffects, Form, Kind, OPERANDS};
+use crate::x64::form::{Access, Acts, FlagEffects, Form, Kind, OPERANDS, Place};
 
 /// A row: its text and what the text means.
 #[derive(Clone, Copy, Debug)]
@@ -69,68 +69,76 @@ const fn read(n: Option<u8>, text: [&'static str; 4]) -> Row {
     let mut shape = encoding(text[2].as_bytes(), n);
     shape.mnemonic = mnemonic(text[0]);
     shape.operands = operands(text[1].as_bytes());
+    shape.letter = letter(&shape.operands);
     effects(text[3].as_bytes(), &mut shape);
+    place(&mut shape);
     check(&shape);
     Row { n, text, shape }
 }
 
 /// `text` up to the first `separator`, and what comes after it (`None` when there is no separator).
+///
+/// Slice patterns, because const evaluation takes a step of them in a microsecond, and 26 for `split_at`, which
+/// is a dozen calls.
 pub(super) const fn cut(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
-    let mut i = 0;
-    while i < text.len() {
-        if text[i] == separator {
-            let (head, rest) = text.split_at(i);
-            return (head, Some(rest.split_at(1).1));
+    let mut rest = text;
+    while let [letter, behind @ ..] = rest {
+        if *letter == separator {
+            return (without_end(text, rest.len()), Some(behind));
         }
-        i += 1;
+        rest = behind;
     }
     (text, None)
 }
 
-pub(super) const fn is(text: &[u8], word: &str) -> bool {
-    let word = word.as_bytes();
-    if text.len() != word.len() {
-        return false;
+/// `text` without its last `count` letters.
+const fn without_end(mut text: &[u8], mut count: usize) -> &[u8] {
+    while count >= 4
+        && let [head @ .., _, _, _, _] = text
+    {
+        (text, count) = (head, count - 4);
     }
-    let mut i = 0;
-    while i < word.len() {
-        if text[i] != word[i] {
-            return false;
-        }
-        i += 1;
+    while count > 0
+        && let [head @ .., _] = text
+    {
+        (text, count) = (head, count - 1);
     }
-    true
+    text
 }
 
 const fn mnemonic(text: &'static str) -> &'static str {
-    let bytes = text.as_bytes();
-    assert!(!bytes.is_empty(), "a row wants a mnemonic");
-    let mut i = 0;
-    while i < bytes.len() {
-        let repeated = bytes[i] == b' ' && (i == 3 || i == 4 || i == 5) && bytes[0] == b'r';
+    let mut name = match text.as_bytes() {
+        [b'r', b'e', b'p', b' ', name @ ..]
+        | [b'r', b'e', b'p', b'e' | b'z', b' ', name @ ..]
+        | [b'r', b'e', b'p', b'n', b'e' | b'z', b' ', name @ ..] => name,
+        name => name,
+    };
+    assert!(!name.is_empty(), "a row wants a mnemonic");
+    while let [letter, rest @ ..] = name {
         assert!(
-            repeated || matches!(bytes[i], b'a'..=b'z' | b'0'..=b'9'),
+            matches!(letter, b'a'..=b'z' | b'0'..=b'9'),
             "mnemonics are lower case, with rep, repe or repne in front of some"
         );
-        i += 1;
+        name = rest;
     }
     text
 }
 
 const fn operands(text: &[u8]) -> [Option<RowOperand>; OPERANDS] {
     let mut found = [None; OPERANDS];
-    let mut count = 0;
+    let (mut count, mut implicit) = (0, false);
     let mut rest = if text.is_empty() { None } else { Some(text) };
     while let Some(text) = rest {
-        let (word, next) = cut(text, b',');
-        assert!(count == 0 || word[0] == b' ', "a comma wants a space and an operand after it");
         assert!(count < OPERANDS, "six operands at most");
-        let operand = operand(word.trim_ascii());
-        if let (false, Some(RowOperand { implicit: true, .. })) =
-            (operand.implicit, if count == 0 { None } else { found[count - 1] })
-        {
-            panic!("explicit operands stand before implicit ones");
-        }
+        let (word, next) = cut(text, b',');
+        let word = match word {
+            [b' ', word @ ..] if count > 0 => word,
+            word if count == 0 => word,
+            _ => panic!("a comma wants a space and an operand after it"),
+        };
+        let operand = operand(word);
+        assert!(operand.implicit || !implicit, "explicit operands stand before implicit ones");
+        implicit = operand.implicit;
         found[count] = Some(operand);
         count += 1;
         rest = next;
@@ -139,37 +147,24 @@ const fn operands(text: &[u8]) -> [Option<RowOperand>; OPERANDS] {
 }
 
 const fn operand(text: &[u8]) -> RowOperand {
-    let (access, Some(kind)) = cut(text, b':') else {
-        panic!("an operand wants an access: `r:`, `w:`, `rw:` or `n:`")
+    let (access, kind) = match text {
+        [b'r', b':', kind @ ..] => (Access::Read, kind),
+        [b'w', b':', kind @ ..] => (Access::Write, kind),
+        [b'r', b'w', b':', kind @ ..] => (Access::ReadWrite, kind),
+        [b'n', b':', kind @ ..] => (Access::Neither, kind),
+        _ => panic!("an operand wants an access: `r:`, `w:`, `rw:` or `n:`"),
     };
-    let access = if is(access, "r") {
-        Access::Read
-    } else if is(access, "w") {
-        Access::Write
-    } else if is(access, "rw") {
-        Access::ReadWrite
-    } else if is(access, "n") {
-        Access::Neither
-    } else {
-        panic!("access is one of r, w, rw, n")
-    };
-    let implicit = kind[0] == b'<';
-    let name = if implicit {
-        let (name, Some([])) = cut(kind.split_at(1).1, b'>') else { panic!("`<` wants its `>`") };
-        name
-    } else {
-        kind
-    };
-    let (name, in_rm) = match name {
-        [name @ .., b'(', b'r', b'm', b')'] => (name, true),
-        _ => (name, false),
+    let (name, implicit, in_rm) = match kind {
+        [b'<', name @ .., b'>'] => (name, true, false),
+        [name @ .., b'(', b'r', b'm', b')'] => (name, false, true),
+        name => (name, false, false),
     };
     let Some((kind, width, memory)) = kinds::kind(name) else { panic!("no such kind of operand") };
     let fixed = matches!(kind, Kind::Fixed(_) | Kind::FixedVector(_) | Kind::Ah);
     assert!(!implicit || fixed, "an operand that is not named is a definite register");
     let register = matches!(kind, Kind::Reg | Kind::Vector);
     assert!(!in_rm || register, "`(rm)` stands behind a register");
-    RowOperand { kind, width, memory, access, implicit, in_rm }
+    RowOperand { kind, width, memory, access, implicit, in_rm, place: Place::None }
 }
 
 const fn effects(text: &[u8], shape: &mut Shape) {
@@ -189,11 +184,11 @@ const fn effects(text: &[u8], shape: &mut Shape) {
             };
             assert!(set.is_empty(), "each flag effect stands once");
             *set = flag_letters(letters);
-        } else if is(word, "avx|avx2") {
+        } else if matches!(word, b"avx|avx2") {
             assert!(shape.features.is_empty(), "each effect stands once");
             shape.features = Features::AVX;
             shape.features_256 = Features::AVX2;
-        } else if let Some(feature) = feature(word) {
+        } else if let Some(feature) = Features::named(word) {
             assert!(!shape.features.contains(feature), "each effect stands once");
             shape.features = shape.features.union(feature);
         } else {
@@ -202,17 +197,6 @@ const fn effects(text: &[u8], shape: &mut Shape) {
             *act = true;
         }
     }
-}
-
-const fn feature(word: &[u8]) -> Option<Features> {
-    let mut i = 0;
-    while i < Features::ALL.len() {
-        if is(word, Features::ALL[i].0) {
-            return Some(Features::ALL[i].1);
-        }
-        i += 1;
-    }
-    None
 }
 
 const fn act<'a>(word: &[u8], acts: &'a mut Acts) -> &'a mut bool {

@@ -29,6 +29,8 @@ pub(super) struct RowOperand {
     pub(super) implicit: bool,
     /// `(rm)`: a register alone, where others have a register or memory.
     pub(super) in_rm: bool,
+    /// Where it goes: known when the whole row has been read.
+    pub(super) place: Place,
 }
 
 /// The VEX prefix of a row.
@@ -45,6 +47,8 @@ pub(super) struct RowVex {
 pub(super) struct Shape {
     pub(super) mnemonic: &'static str,
     pub(super) operands: [Option<RowOperand>; OPERANDS],
+    /// The letter by which it stands for several operand sizes.
+    pub(super) letter: RowWidth,
     pub(super) sizing: Sizing,
     pub(super) prefix_66: bool,
     pub(super) repeat: Option<Repeat>,
@@ -69,6 +73,7 @@ pub(super) struct Shape {
 pub(super) const NOTHING: Shape = Shape {
     mnemonic: "",
     operands: [None; OPERANDS],
+    letter: RowWidth::None,
     sizing: Sizing::Plain,
     prefix_66: false,
     repeat: None,
@@ -97,63 +102,27 @@ const fn same(a: RowWidth, b: RowWidth) -> bool {
     }
 }
 
-const fn is_rm(o: &RowOperand) -> bool {
-    o.in_rm || matches!(o.kind, Kind::RegMem | Kind::VectorMem | Kind::Mem | Kind::Vsib(_))
-}
-
-const fn is_register(o: &RowOperand) -> bool {
-    !o.in_rm && matches!(o.kind, Kind::Reg | Kind::Vector)
-}
-
-/// The registers that have no place of their own, and the operands for ModRM.rm.
-const fn registers_and_rms(s: &Shape) -> (usize, usize) {
+/// Give the operands their places: registers in the order of the text (the manual's operand encodings RM, RVM,
+/// RMV, MVR, VM, RVMR). What has none in this encoding is refused.
+pub(super) const fn place(s: &mut Shape) {
     let (mut registers, mut rms, mut i) = (0, 0, 0);
-    while i < OPERANDS {
-        if let Some(o) = &s.operands[i] {
-            registers += is_register(o) as usize;
-            rms += is_rm(o) as usize;
+    while i < OPERANDS
+        && let Some(o) = &mut s.operands[i]
+    {
+        o.place = match o.kind {
+            Kind::RegMem | Kind::VectorMem | Kind::Mem | Kind::Vsib(_) => Place::Rm,
+            Kind::Reg | Kind::Vector if o.in_rm => Place::Rm,
+            Kind::Reg | Kind::Vector => Place::Reg,
+            Kind::Imm(_) | Kind::Rel => Place::Tail,
+            Kind::Fixed(_) | Kind::FixedVector(_) | Kind::Ah | Kind::One => Place::None,
+        };
+        match o.place {
+            Place::Reg => registers += 1,
+            Place::Rm => rms += 1,
+            _ => {}
         }
         i += 1;
     }
-    (registers, rms)
-}
-
-/// The places for registers, in the order of the text (the manual's operand encodings RM, RVM, RMV, MVR,
-/// VM, RVMR), and how many there are.
-const fn register_places(s: &Shape) -> ([Place; 3], usize) {
-    let (registers, _) = registers_and_rms(s);
-    let rm_first = matches!(&s.operands[0], Some(o) if is_rm(o));
-    let none = Place::None;
-    match (s.modrm, s.vex.is_some()) {
-        (ModRm::Reg, true) if rm_first && registers == 2 => ([Place::Vvvv, Place::Reg, none], 2),
-        (ModRm::Reg, true) => ([Place::Reg, Place::Vvvv, Place::Is4], if s.is4 { 3 } else { 2 }),
-        (ModRm::Reg, false) => ([Place::Reg, none, none], 1),
-        (ModRm::Digit(_), true) => ([Place::Vvvv, none, none], 1),
-        (ModRm::Opcode, _) => ([Place::Opcode, none, none], 1),
-        (ModRm::Both, _) => ([Place::Both, none, none], 1),
-        (ModRm::None | ModRm::Digit(_) | ModRm::Fixed(_), _) => ([none; 3], 0),
-    }
-}
-
-/// What the columns of a row say twice must agree.
-pub(super) const fn check(s: &Shape) {
-    let (mut tails, mut wide, mut narrow) = (0, false, false);
-    let mut i = 0;
-    while i < OPERANDS {
-        if let Some(o) = s.operands[i] {
-            let general = matches!(o.kind, Kind::Reg | Kind::RegMem | Kind::Fixed(_));
-            wide |= general && same(o.width, RowWidth::Is(Width::B64));
-            narrow |= general && same(o.width, RowWidth::Is(Width::B32));
-            tails += matches!(o.kind, Kind::Imm(_) | Kind::Rel) as usize;
-            check_operand(s, &o, tails);
-        }
-        i += 1;
-    }
-    let fields = !same(s.tail, RowWidth::None) as usize + s.second_tail as usize;
-    assert!(tails == fields, "one immediate or distance for one field");
-    let (registers, rms) = registers_and_rms(s);
-    let (_, places) = register_places(s);
-    assert!(registers <= places, "an operand has no place in the encoding");
     match s.modrm {
         ModRm::Reg => assert!(registers > 0 && rms == 1, "/r wants a register and one r/m operand"),
         ModRm::Both => assert!(registers == 1 && rms == 0, "/rr wants one register operand"),
@@ -162,17 +131,63 @@ pub(super) const fn check(s: &Shape) {
         ModRm::None | ModRm::Fixed(_) => assert!(rms == 0, "an operand has no place in the encoding"),
     }
     assert!(!s.is4 || registers == 3, "/is4 wants a third register");
+    if registers > 0 {
+        place_registers(s, registers);
+    }
+}
+
+const fn place_registers(s: &mut Shape, registers: usize) {
+    let rm_first = matches!(s.operands[0], Some(RowOperand { place: Place::Rm, .. }));
+    let none = Place::None;
+    let (places, count) = match (s.modrm, s.vex) {
+        (ModRm::Reg, Some(_)) if rm_first && registers == 2 => ([Place::Vvvv, Place::Reg, none], 2),
+        (ModRm::Reg, Some(_)) => ([Place::Reg, Place::Vvvv, Place::Is4], if s.is4 { 3 } else { 2 }),
+        (ModRm::Reg, None) => ([Place::Reg, none, none], 1),
+        (ModRm::Digit(_), Some(_)) => ([Place::Vvvv, none, none], 1),
+        (ModRm::Opcode, _) => ([Place::Opcode, none, none], 1),
+        (ModRm::Both, _) => ([Place::Both, none, none], 1),
+        (ModRm::None | ModRm::Digit(_) | ModRm::Fixed(_), _) => ([none; 3], 0),
+    };
+    assert!(registers <= count, "an operand has no place in the encoding");
+    let (mut next, mut i) = (0, 0);
+    while i < OPERANDS
+        && let Some(o) = &mut s.operands[i]
+    {
+        if matches!(o.place, Place::Reg) {
+            o.place = places[next];
+            next += 1;
+        }
+        i += 1;
+    }
+}
+
+/// What the columns of a row say twice must agree.
+pub(super) const fn check(s: &Shape) {
+    let (mut tails, mut wide, mut narrow) = (0, false, false);
+    let mut i = 0;
+    while i < OPERANDS
+        && let Some(o) = &s.operands[i]
+    {
+        let general = matches!(o.kind, Kind::Reg | Kind::RegMem | Kind::Fixed(_));
+        wide |= general && matches!(o.width, RowWidth::Is(Width::B64));
+        narrow |= general && matches!(o.width, RowWidth::Is(Width::B32));
+        tails += matches!(o.place, Place::Tail) as usize;
+        check_operand(s, o, tails);
+        i += 1;
+    }
+    let fields = !matches!(s.tail, RowWidth::None) as usize + s.second_tail as usize;
+    assert!(tails == fields, "one immediate or distance for one field");
     check_size(s, wide, narrow);
     check_effects(s);
 }
 
 const fn check_operand(s: &Shape, o: &RowOperand, tail: usize) {
-    let whole = same(o.width, RowWidth::Is(Width::B64)) || !(o.implicit && o.access.writes());
+    let whole = matches!(o.width, RowWidth::Is(Width::B64)) || !(o.implicit && o.access.writes());
     assert!(!s.rex_w || whole || s.acts.stores, "with REX.W a register is written whole");
     let plain = matches!(s.sizing, Sizing::Plain) && s.vex.is_none();
-    let rax = matches!(o.kind, Kind::Fixed(Gpr::Rax)) && same(o.width, RowWidth::Is(Width::B64));
+    let rax = matches!(o.kind, Kind::Fixed(Gpr::Rax)) && matches!(o.width, RowWidth::Is(Width::B64));
     assert!(!(plain && rax) || s.rex_w, "rax wants REX.W");
-    let narrow = o.implicit && !same(o.width, RowWidth::Is(Width::B64));
+    let narrow = o.implicit && !matches!(o.width, RowWidth::Is(Width::B64));
     assert!(!(plain && s.acts.calls && narrow), "what a call to the system changes has 64 bits");
     match o.kind {
         Kind::Reg => {
@@ -192,12 +207,12 @@ const fn check_operand(s: &Shape, o: &RowOperand, tail: usize) {
         }
         Kind::One => assert!(matches!(o.access, Access::Read), "an immediate is read"),
         Kind::Mem => {
-            let address = same(o.memory, RowWidth::None);
+            let address = matches!(o.memory, RowWidth::None);
             assert!(!address || matches!(o.access, Access::Neither), "of `m` only the address counts");
         }
         _ => {}
     }
-    let x = same(o.width, RowWidth::X) || same(o.memory, RowWidth::X);
+    let x = matches!(o.width, RowWidth::X) || matches!(o.memory, RowWidth::X);
     assert!(!x || stands_for_two_lengths(s), "`x` wants VEX.x");
 }
 
@@ -206,11 +221,11 @@ const fn stands_for_two_lengths(s: &Shape) -> bool {
 }
 
 const fn check_size(s: &Shape, wide: bool, narrow: bool) {
-    let letter = size_letter(s);
-    let several = !same(letter, RowWidth::None);
+    let letter = s.letter;
+    let several = !matches!(letter, RowWidth::None);
     if let Some(vex) = s.vex {
         assert!(!s.rex_w && matches!(s.sizing, Sizing::Plain), "VEX has its own W");
-        assert!(!several || same(letter, RowWidth::Y), "VEX is of 32 or 64 bits");
+        assert!(!several || matches!(letter, RowWidth::Y), "VEX is of 32 or 64 bits");
         assert!(several == vex.w.is_none(), "W follows from y, and is said elsewhere");
         if let Some(w) = vex.w {
             let addresses = s.acts.loads || s.acts.stores;
@@ -220,7 +235,7 @@ const fn check_size(s: &Shape, wide: bool, narrow: bool) {
         assert!(!several || vex.length.is_some(), "a row stands for sizes or for lengths");
         return;
     }
-    let mandatory = same(letter, RowWidth::Y);
+    let mandatory = matches!(letter, RowWidth::Y);
     assert!(!several || !(s.prefix_66 && !mandatory || s.rex_w), "66 and REX.W follow from v, y and z");
     match s.sizing {
         Sizing::Plain => assert!(
@@ -268,21 +283,20 @@ const fn check_effects(s: &Shape) {
     assert!(s.features_256.is_empty() || stands_for_two_lengths(s), "avx|avx2 wants VEX.x");
 }
 
-/// The letter by which a row stands for several operand sizes.
-const fn size_letter(s: &Shape) -> RowWidth {
+/// The letter of the operands together.
+pub(super) const fn letter(operands: &[Option<RowOperand>; OPERANDS]) -> RowWidth {
     let mut letter = RowWidth::None;
     let mut i = 0;
-    while i < OPERANDS {
-        if let Some(RowOperand { kind, width, memory, .. }) = s.operands[i] {
-            let strong = !matches!(kind, Kind::Imm(_));
-            let width = if same(width, RowWidth::None) { memory } else { width };
-            letter = match width {
-                RowWidth::V => RowWidth::V,
-                RowWidth::Y if !same(letter, RowWidth::V) => RowWidth::Y,
-                RowWidth::Z if strong && same(letter, RowWidth::None) => RowWidth::Z,
-                _ => letter,
-            };
-        }
+    while i < OPERANDS
+        && let Some(o) = &operands[i]
+    {
+        let width = if matches!(o.width, RowWidth::None) { o.memory } else { o.width };
+        letter = match (width, letter) {
+            (RowWidth::V, _) => RowWidth::V,
+            (RowWidth::Y, RowWidth::None | RowWidth::Z) => RowWidth::Y,
+            (RowWidth::Z, RowWidth::None) if !matches!(o.kind, Kind::Imm(_)) => RowWidth::Z,
+            _ => letter,
+        };
         i += 1;
     }
     letter
@@ -297,7 +311,7 @@ pub(super) const fn sizes(s: &Shape) -> ([(Option<Width>, bool); 3], usize) {
     if stands_for_two_lengths(s) {
         return ([(None, false), (None, true), (None, false)], 2);
     }
-    let (sizes, count) = match (size_letter(s), s.sizing) {
+    let (sizes, count) = match (s.letter, s.sizing) {
         (RowWidth::V, Sizing::Default64) => ([Some(B16), Some(B64), None], 2),
         (RowWidth::V, _) => ([Some(B16), Some(B32), Some(B64)], 3),
         (RowWidth::Y, _) => ([Some(B32), Some(B64), None], 2),
@@ -369,29 +383,21 @@ const fn gathered(s: &Shape) -> Width {
 
 /// The operands of a row at one size, each with its place.
 const fn operands(s: &Shape, size: Option<Width>, long: bool) -> [Option<FormOperand>; OPERANDS] {
-    let (places, _) = register_places(s);
-    let (mut operands, mut next, mut i) = ([None; OPERANDS], 0, 0);
-    while i < OPERANDS {
-        if let Some(o) = s.operands[i] {
-            let extended = matches!((o.kind, o.width, size), (Kind::Imm(_), RowWidth::Z, Some(Width::B64)));
-            let kind = if extended { Kind::Imm(Extension::Sign) } else { o.kind };
-            let place = if is_register(&o) {
-                next += 1;
-                places[next - 1]
-            } else if is_rm(&o) {
-                Place::Rm
-            } else if matches!(o.kind, Kind::Imm(_) | Kind::Rel) {
-                Place::Tail
-            } else {
-                Place::None
-            };
-            let (width, mut memory) = (width_at(o.width, size, long), width_at(o.memory, size, long));
-            if matches!(o.kind, Kind::Vsib(_)) {
-                memory = Some(gathered(s));
-            }
-            let RowOperand { access, implicit, .. } = o;
-            operands[i] = Some(FormOperand { kind, width, memory, place, access, implicit });
-        }
+    let (mut operands, mut i) = ([None; OPERANDS], 0);
+    while i < OPERANDS
+        && let Some(o) = &s.operands[i]
+    {
+        let RowOperand { access, implicit, place, .. } = *o;
+        let kind = match (o.kind, o.width, size) {
+            (Kind::Imm(_), RowWidth::Z, Some(Width::B64)) => Kind::Imm(Extension::Sign),
+            (kind, ..) => kind,
+        };
+        let width = width_at(o.width, size, long);
+        let memory = match kind {
+            Kind::Vsib(_) => Some(gathered(s)),
+            _ => width_at(o.memory, size, long),
+        };
+        operands[i] = Some(FormOperand { kind, width, memory, place, access, implicit });
         i += 1;
     }
     operands
