@@ -2,7 +2,7 @@
 
 use crate::input::{generated_at, shown_at};
 use crate::parts;
-use jit_asm::syntax::{Component, Integer, Piece, PlacedConstant, PlacedHole, Sum, SumTerm, Value};
+use jit_asm::syntax::{Component, Integer, LaidOut, Piece, PlacedConstant, PlacedHole, Sum, SumTerm, Value};
 use jit_asm::template::{Effects, HighBit, HoleKind, RegField, StackMove};
 use jit_asm::x64::operand::Width;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
@@ -179,7 +179,11 @@ fn written(holes: &[PlacedHole]) -> Vec<&PlacedHole> {
 
 /// The variable that holds the value of one of `all` the holes of a template.
 pub(crate) fn variable(all: &[PlacedHole], placed: &PlacedHole) -> Ident {
-    let number = written(all).partition_point(|other| other.order < placed.order);
+    hole_variable(all, placed.order)
+}
+
+fn hole_variable(all: &[PlacedHole], order: (usize, usize, usize)) -> Ident {
+    let number = written(all).partition_point(|other| other.order < order);
     format_ident!("hole{number}", span = Span::mixed_site())
 }
 
@@ -209,6 +213,21 @@ pub(crate) fn values(library: &TokenStream, holes: &[PlacedHole]) -> TokenStream
         quote!(let #variable #ty = #content;)
     });
     quote!(#(#lets)*)
+}
+
+/// That no gather gets a register twice. The call stands at the instruction, and so does its panic.
+pub(crate) fn gathers(library: &TokenStream, laid_out: &LaidOut) -> TokenStream {
+    let gathers = laid_out.gathers.iter().map(|gather| {
+        let span = generated_at(gather.extent.start);
+        let shown = shown_at(library, span);
+        let named = gather.named.iter().map(|reg| {
+            let name = format_ident!("Xmm{}", reg.number(), span = span);
+            quote_spanned!(span=> #shown::Xmm::#name)
+        });
+        let chosen = gather.chosen.iter().map(|order| hole_variable(&laid_out.whole.holes, *order));
+        quote_spanned!(span=> #shown::reg::assert_apart(&[#(#named,)* #(#chosen),*]);)
+    });
+    gathers.collect()
 }
 
 /// Copy a piece into `sink` and fill its holes with the variables of [`values`] for `all` the holes of the

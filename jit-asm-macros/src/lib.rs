@@ -115,6 +115,9 @@ use proc_macro::TokenStream;
 /// | `call {f: patchable}`, `jmp {l: patchable}` | the same | the distance, in a field that is 4-aligned by padding in front of the template (`AlignSink`) |
 /// | `add rax, {const SIZE * 8}` | an integer constant that fits, or it is a compile error | immediate or displacement |
 ///
+/// Destination, index and mask of a gather must be three registers, or the processor raises #UD. One that is named
+/// twice is a compile error; where some are holes, emission panics at the instruction if two are equal.
+///
 /// A hole for a whole operand makes its instruction into several, encoded here, of which emission takes the one for
 /// the value it gets. At most one operand of an instruction may be in memory. The template then has no fixed
 /// length, and its description is that of the longest.

@@ -322,6 +322,7 @@ fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
     let sink = Ident::new("sink", Span::mixed_site());
     let bounds = bounds(library, whole, params);
     let values = emit::values(library, &whole.holes);
+    let gathers = emit::gathers(library, laid_out);
     let put = match laid_out.parts.is_empty() {
         true => {
             let constants = [&quote!(#name::PIECE), &quote!(&#name::TEMPLATE)];
@@ -338,6 +339,7 @@ fn item(library: &TokenStream, entry: &Entry) -> TokenStream {
         #vis fn #name(#sink: &mut (impl #bounds), #(#params),*) {
             #warnings
             #values
+            #gathers
             #put
         }
 

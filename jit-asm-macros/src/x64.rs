@@ -122,6 +122,7 @@ fn emission(
         }
     };
     let values = emit::values(library, &laid_out.whole.holes);
+    let gathers = emit::gathers(library, &laid_out);
     let into = Ident::new("sink", Span::mixed_site());
     let put = parts::put(library, "", &laid_out, &into);
     let span = input::generated_at(report::extent(sink).start);
@@ -131,6 +132,7 @@ fn emission(
     Ok(quote! {{
         #warnings
         #values
+        #gathers
         {
             use #library::Sink as _;
             match #borrowed {

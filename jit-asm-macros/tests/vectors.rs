@@ -2,7 +2,7 @@
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, MemorySizeOptions};
 use jit_asm::{Features, Gpr, Template, Xmm};
-use jit_asm_macros::x64;
+use jit_asm_macros::{templates, x64};
 
 /// The instructions as iced-x86 reads them.
 fn read(code: &[u8]) -> Vec<String> {
@@ -118,4 +118,26 @@ fn a_template_says_what_it_needs_of_the_machine() {
     assert!(SUM.effects.reads.contains_vector(Xmm::Xmm0));
     const ZERO: Template = x64! { vpxor xmm5, xmm5, xmm5 };
     assert!(!ZERO.effects.reads.contains_vector(Xmm::Xmm5) && ZERO.effects.writes.contains_vector(Xmm::Xmm5));
+}
+
+templates! {
+    fn gather(into: Xmm, index: Xmm) = x64!< nop; vpgatherdd {into: xmm}, [rax + {index: xmm}*4], xmm2 >;
+}
+
+#[test]
+fn a_gather_is_not_emitted_with_a_register_twice() {
+    for (into, index) in Xmm::ALL.into_iter().flat_map(|into| Xmm::ALL.map(|index| (into, index))) {
+        let apart = into != index && into != Xmm::Xmm2 && index != Xmm::Xmm2;
+        let emitted = std::panic::catch_unwind(|| gather(&mut vec![], into, index));
+        assert_eq!(emitted.is_ok(), apart, "{into} {index}");
+        // In an expression, behind others, with the mask a hole too.
+        let emitted = std::panic::catch_unwind(|| {
+            let (mut code, mut next) = (vec![], [into, index].into_iter());
+            x64!(code =>
+                movaps {Xmm::Xmm2: xmm}, {Xmm::Xmm2: xmm};
+                vpgatherdd {next.next().unwrap_or(into): xmm}, [{Gpr::Rbx: r64} + {next.next().unwrap_or(into): xmm}*4], {Xmm::Xmm2: xmm}
+            );
+        });
+        assert_eq!(emitted.is_ok(), apart, "{into} {index}");
+    }
 }

@@ -308,3 +308,23 @@ impl fmt::Debug for RegSet {
         write!(f, "{{{}}}", all.join(", "))
     }
 }
+
+/// What the emission of a gather asks first: its destination, index and mask are three registers, or the processor
+/// raises #UD when the code runs (SDM vol. 2, VGATHERDPS).
+///
+/// # Panics
+/// If a register stands there twice.
+///
+/// ```should_panic
+/// jit_asm::reg::assert_apart(&[jit_asm::Xmm::Xmm1, jit_asm::Xmm::Xmm2, jit_asm::Xmm::Xmm1]);
+/// ```
+#[track_caller]
+#[inline]
+pub fn assert_apart(registers: &[Xmm]) {
+    let mut seen = 0_u16;
+    for reg in registers {
+        let bit = 1 << reg.number();
+        assert!(seen & bit == 0, "xmm{} stands in a gather twice, whose registers must differ", reg.number());
+        seen |= bit;
+    }
+}

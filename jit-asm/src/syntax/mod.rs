@@ -36,8 +36,8 @@ pub use alias::Aliases;
 pub use attribute::Attribute;
 pub use error::{Error, Errors, Extent};
 pub use layout::{
-    Choice, Component, Crossing, Integer, LaidOut, Part, Piece, PlacedConstant, PlacedHole, Value, Variant,
-    lay_out,
+    Choice, Component, Crossing, Gather, Integer, LaidOut, Part, Piece, PlacedConstant, PlacedHole, Value,
+    Variant, lay_out,
 };
 pub use parse::{parse, parse_with};
 pub use stmt::{

@@ -14,9 +14,10 @@ mod select;
 mod unit;
 mod write;
 
-use super::error::{Error, Errors};
+use super::error::{Error, Errors, Extent};
 use super::stmt::{Hole, Location, Stmt};
 use super::warning::{self, Warning};
+use crate::reg::Xmm;
 use crate::template::{Effects, HoleKind};
 use crate::x64::operand::Width;
 use labels::Labels;
@@ -30,8 +31,21 @@ pub struct LaidOut {
     pub whole: Piece,
     /// What emission puts one behind the other. Without location holes that is the whole, and this is empty.
     pub parts: Vec<Part>,
+    /// Gathers with registers that are chosen at emission.
+    pub gathers: Vec<Gather>,
     /// What it is certain to do wrong.
     pub warnings: Vec<Warning>,
+}
+
+/// A gather: its destination, index and mask must be three registers, or the processor raises #UD.
+#[derive(Clone, Debug)]
+pub struct Gather {
+    /// Those that the text names.
+    pub named: Vec<Xmm>,
+    /// Those that are holes, by their [`PlacedHole::order`].
+    pub chosen: Vec<(usize, usize, usize)>,
+    /// The whole instruction.
+    pub extent: Extent,
 }
 
 /// A run of instructions whose length is fixed.
@@ -212,6 +226,7 @@ pub fn lay_out(stmts: &[Stmt]) -> Result<LaidOut, Vec<Error>> {
     let mut facts = unit::facts(&units);
     let written = |n: usize| select::text(insns[n].insn, &insns[n].chosen.operands);
     laid_out.warnings = warning::warnings(&mut facts, stmts, &written);
+    laid_out.gathers = insns.iter().filter_map(|insn| insn.gather()).collect();
     errors.barrier(laid_out)
 }
 

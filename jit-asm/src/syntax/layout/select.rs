@@ -1,12 +1,12 @@
 //! Instructions that have their forms; where an operand is a location, a form for each thing it may become.
 
 use super::labels::Labels;
-use super::{Component, Variant};
+use super::{Component, Gather, Variant};
 use crate::syntax::error::{Error, Extent};
 use crate::syntax::parse::takes_target;
-use crate::syntax::stmt::{Arg, HoleType, Insn, Location, Slot, Sum};
+use crate::syntax::stmt::{Arg, Hole, HoleType, Insn, Location, Slot, Sum};
 use crate::x64::encode::{Encoded, RegRole, encode};
-use crate::x64::form::Form;
+use crate::x64::form::{Form, Kind};
 use crate::x64::listing::{self, Part};
 use crate::x64::operand::{Base, Disp, Distance, Imm, Index, Mem, Operand, RegClass, Scale, Width};
 use crate::x64::select::{self, Mismatch};
@@ -65,7 +65,37 @@ pub(super) fn select_insn<'a>(insn: &'a Insn, number: usize, labels: &Labels) ->
         (Err(_), Some(_)) => return Err(short_alone(insn)),
         (Err(mismatch), None) => return Err(no_form(insn, &mismatch)),
     };
+    if is_gather(chosen.form) {
+        hole_twice(insn)?;
+    }
     Ok(Selected { insn, far: far_form, chosen, variants: None, at: 0, number, target })
+}
+
+fn is_gather(form: &Form) -> bool {
+    form.explicit().any(|operand| matches!(operand.kind, Kind::Vsib(_)))
+}
+
+/// The holes of an instruction for vector registers, with the number of their operand.
+fn vector_holes(insn: &Insn) -> impl Iterator<Item = (usize, &Hole)> {
+    let holes =
+        insn.args.iter().enumerate().flat_map(|(at, arg)| arg.holes.iter().map(move |(_, hole)| (at, hole)));
+    holes.filter(|(_, hole)| matches!(hole.ty, Some(HoleType::Vector(_))))
+}
+
+/// A variable that a gather has twice is one register twice.
+fn hole_twice(insn: &Insn) -> Result<(), Error> {
+    let mut seen: Vec<String> = vec![];
+    for (_, hole) in vector_holes(insn) {
+        let text = hole.content.to_string();
+        // Of an expression it is not known whether it has the same value again.
+        let word = hole.content.clone().into_iter().count() == 1;
+        if word && seen.contains(&text) {
+            return Err(Error::new(hole.extent(), format!("`{text}` stands in this gather twice"))
+                .help("destination, index and mask of a gather are three registers"));
+        }
+        seen.push(text);
+    }
+    Ok(())
 }
 
 /// The form for a target that is near, if there is one: a call has none.
@@ -254,6 +284,22 @@ pub(super) fn text(insn: &Insn, operands: &[Operand]) -> String {
 }
 
 impl Selected<'_> {
+    /// What emission must look at, if this is a gather with holes for its registers.
+    pub(super) fn gather(&self) -> Option<Gather> {
+        let holes = || vector_holes(self.insn);
+        if !is_gather(self.chosen.form) || holes().next().is_none() {
+            return None;
+        }
+        let named = self.chosen.operands.iter().filter_map(|operand| match operand {
+            Operand::Vector(vector) | Operand::Mem(Mem { index: Some((Index::Vector(vector), _)), .. }) => {
+                Some(vector.reg)
+            }
+            _ => None,
+        });
+        let chosen = holes().map(|(at, hole)| (self.number, at + 1, hole.ordinal));
+        Some(Gather { named: named.collect(), chosen: chosen.collect(), extent: self.insn.extent })
+    }
+
     /// Whether its field holds the distance to the label it names.
     pub(super) fn reaches(&self, places: &[usize]) -> bool {
         let short = self.chosen.operands.contains(&Operand::Target(Distance::Short));

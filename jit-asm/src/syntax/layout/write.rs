@@ -37,7 +37,7 @@ pub(super) fn write(units: &[Unit], labels: &Labels, places: Vec<usize>, errors:
             parts.push(Part::Piece(writer.piece(from..units.len(), false, errors)));
         }
     }
-    LaidOut { whole, parts, warnings: vec![] }
+    LaidOut { whole, parts, gathers: vec![], warnings: vec![] }
 }
 
 struct Writer<'a> {
