@@ -23,9 +23,9 @@ templates! {
 
 /// Emit a poll: code goes on at `slow` if rsp is below the bound, be it that the stack is used up, be it that
 /// somebody asked for an interrupt. What is at `slow`, in the cold section, calls Rust
-/// ([`super::rust_call_keeping`]) and asks [`Machine::take_interrupt`] which of both it is. For a machine whose
-/// bound is one from below ([`Bound::Lowest`]); a client with a stack of its own compares what it has
-/// with [`Machine::STACK_LIMIT`]. Flags change.
+/// ([`super::rust_call_keeping`]) and asks [`Machine::take_interrupt`] which of both it is. It is for machines whose
+/// bound is that of the thread's stack: a client that bounds a stack of its own compares what it has with
+/// [`Machine::STACK_LIMIT`]. Flags change.
 pub fn poll(asm: &mut Assembler, slow: Label) {
     compare(asm, slow);
 }
