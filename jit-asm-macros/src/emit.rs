@@ -274,10 +274,11 @@ pub(crate) fn put(
 /// What a field that is rewritten while other threads run it is aligned to.
 const PATCHABLE: u8 = 4;
 
-/// What the sink is told of the place of a piece: that it is aligned, and that there is data in it.
+/// What the sink is told of the place of a piece: that it is aligned, which of its fields are patchable, and that
+/// there is data in it.
 fn place(library: &TokenStream, piece: &Piece, sink: &Ident) -> TokenStream {
-    let patchable = piece.holes.iter().find(|placed| placed.kind == HoleKind::Patchable);
-    let align = match patchable {
+    let patchable = || piece.holes.iter().filter(|placed| placed.kind == HoleKind::Patchable);
+    let align = match patchable().next() {
         // The layout has seen to it that the field is aligned by `.align` too.
         Some(placed) if piece.align < PATCHABLE => {
             let ahead = u32::from(placed.at);
@@ -291,11 +292,15 @@ fn place(library: &TokenStream, piece: &Piece, sink: &Ident) -> TokenStream {
         }
         _ => quote!(),
     };
+    let patchable = patchable().map(|placed| {
+        let ahead = u32::from(placed.at);
+        quote!(#library::AlignSink::note_patchable(#sink, #ahead);)
+    });
     let data = piece.data.iter().map(|(start, end)| {
         let (start, len) = (Literal::u16_unsuffixed(*start), Literal::u16_unsuffixed(end - start));
         quote!(#library::Sink::note_data(#sink, #start, #len);)
     });
-    quote!(#align #(#data)*)
+    quote!(#align #(#patchable)* #(#data)*)
 }
 
 /// How many bytes a hole replaces; `None` for one that only adds bits.

@@ -57,6 +57,13 @@ pub trait AlignSink: Sink {
     /// Pad with instructions that do nothing, so that what comes `ahead` bytes later stands at a multiple of `to`,
     /// a power of two up to 16.
     fn align(&mut self, to: u32, ahead: u32);
+
+    /// Told of a patchable field that is about to be put, `ahead` bytes behind the end. It is 4-aligned. For sinks
+    /// whose code is patched later.
+    #[inline(always)]
+    fn note_patchable(&mut self, ahead: u32) {
+        let _ = ahead;
+    }
 }
 
 /// Aligned to the start of the vector: who copies the code elsewhere keeps that.
