@@ -505,24 +505,36 @@ fn a_constant_template() {
     }
 }
 
-/// Published code is changed through its handle, at an address where it runs and cannot be written.
+/// Published code is re-targeted through its handle, at an address where it runs and cannot be written: to another
+/// place in it, to a function near, and to one far away.
 #[test]
-fn an_immediate_of_published_code_is_patched() {
+fn a_call_of_published_code_is_patched() {
+    extern "C" fn negated(n: i64) -> i64 {
+        -n
+    }
     for heap in heaps() {
-        let mut immediate = CodePtr::default();
+        let (mut call, mut half) = (None, CodePtr::default());
         let code = publish(&heap, |asm| {
-            x64!(asm => mov eax, {1});
-            immediate = CodePtr(asm.offset().0 - 4);
-            x64!(asm => add rax, rdi; ret);
+            let double = asm.label();
+            x64!(asm => push rax; call {double: patchable}; pop rcx; ret);
+            call = asm.last_patch_point();
+            asm.bind(double);
+            x64!(asm => lea rax, [rdi + rdi]; ret);
+            half = asm.offset();
+            x64!(asm => mov rax, rdi; sar rax, 1; ret);
         });
-        // SAFETY: a function of an integer, whatever its immediate.
+        let call = call.expect("one was emitted");
+        let negated = Function(negated as extern "C" fn(i64) -> i64 as usize);
+        let absolute = Function(libc::labs as *const () as usize);
+        // SAFETY: a function of an integer, wherever its call goes.
         let f = unsafe { EntryPoint::<Unary>::new(code) };
-        assert_eq!(f.call(1), 2);
-        for value in [41, -1, i32::MAX] {
-            let bytes = value.to_le_bytes();
-            f.code().block().patch(immediate.0 as usize, &bytes).expect("inside the code");
-            assert_eq!(f.call(1), i64::from(value as u32) + 1);
-        }
+        assert_eq!(f.call(-42), -84);
+        f.code().retarget(call, half).expect("inside the code");
+        assert_eq!(f.call(-42), -21);
+        f.code().retarget(call, absolute).expect("anywhere");
+        assert_eq!(f.call(-42), 42);
+        f.code().retarget(call, negated).expect("anywhere");
+        assert_eq!(f.call(42), -42);
     }
 }
 

@@ -5,14 +5,19 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(unsafe_code)]
 
-use jit_runtime::memory::{Block, CodeHeap, HeapOptions, POISON, Strategy};
-use jit_runtime::stitch::Assembler;
-use jit_runtime::transition::EntryPoint;
+use jit_runtime::memory::{Block, CodeHeap, HeapOptions, MemoryError, POISON, Strategy};
+use jit_runtime::stitch::{Assembler, Code, CodePtr, Function, PatchError, PatchPoint, StitchError};
 use jit_runtime::x64;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const BOTH: [Strategy; 2] = [Strategy::DualMapping, Strategy::ProtectFlip];
+
+/// Out of reach of everything.
+const FAR: Function = Function(16);
 
 /// One line of `/proc/self/maps`.
 struct Line {
@@ -74,6 +79,32 @@ fn publish(heap: &CodeHeap, code: &[u8]) -> Block {
     heap.publish(space, code).expect("the host allows it")
 }
 
+fn assemble(heap: &CodeHeap, emit: impl FnOnce(&mut Assembler)) -> Code {
+    let mut asm = Assembler::new();
+    emit(&mut asm);
+    asm.seal().expect("every label is bound").publish(heap).expect("room")
+}
+
+/// Code that jumps to what returns 1, by a patch point, and where what returns 2 is.
+fn patchable(heap: &CodeHeap) -> (Code, PatchPoint, CodePtr) {
+    let (mut two, mut point) = (CodePtr::default(), None);
+    let code = assemble(heap, |asm| {
+        let one = asm.label();
+        x64!(asm => jmp {one: patchable});
+        point = asm.last_patch_point();
+        asm.bind(one);
+        x64!(asm => mov eax, 1; ret);
+        two = asm.offset();
+        x64!(asm => mov eax, 2; ret);
+    });
+    (code, point.expect("one was emitted"), two)
+}
+
+fn call(code: &Code) -> i32 {
+    // SAFETY: the tests call what `patchable` made, or what takes nothing and returns an integer, too.
+    unsafe { code.entry::<extern "C" fn() -> i32>() }.call()
+}
+
 fn life(strategy: Strategy) {
     let before = traces();
     let files = fs::read_dir("/proc/self/fd").expect("Linux").count();
@@ -87,14 +118,23 @@ fn life(strategy: Strategy) {
     assert!(runs(at), "{strategy}: published");
     assert_eq!(peek(at, 100), [&[0x90; 90][..], &[POISON; 10]].concat());
 
-    block.patch(8, &[1, 2, 3, 4]).expect("patched");
-    block.patch(16, &[1, 2, 3, 4, 5, 6, 7, 8]).expect("patched");
-    block.patch(87, &[9, 9, 9]).expect("patched");
-    assert!(runs(at), "{strategy}: patched");
-    assert_eq!(peek(at + 8, 4), [1, 2, 3, 4]);
-    assert_eq!(peek(at + 16, 8), [1, 2, 3, 4, 5, 6, 7, 8]);
-    assert_eq!(peek(at + 87, 4), [9, 9, 9, POISON]);
-    assert_eq!(peek(at, 90), block.bytes());
+    let (code, point, two) = patchable(&heap);
+    assert_eq!(call(&code), 1);
+    let bytes = peek(code.address(), code.len());
+    for far in [false, true, false] {
+        let field = code.patch_point_at(point).expect("its own").0 as usize;
+        let outcome = if far { code.retarget(point, FAR) } else { code.retarget(point, two) };
+        outcome.expect("patched");
+        assert!(runs(code.address()), "{strategy}: patched");
+        let now = peek(code.address(), code.len());
+        let changed: Vec<usize> = (0..now.len()).filter(|&i| now[i] != bytes[i]).collect();
+        let stone = code.data()[0].clone();
+        assert!(!changed.is_empty());
+        assert!(changed.iter().all(|i| (field..field + 4).contains(i) || stone.contains(i)), "{changed:?}");
+        assert_eq!(now, code.block().bytes());
+    }
+    assert_eq!(call(&code), 2);
+    drop(code);
 
     // A second block in the same page leaves the first one executable.
     let second = publish(&heap, &[0x91; 40]);
@@ -130,7 +170,7 @@ fn nothing_is_writable_and_executable_with_the_flip() {
 #[test]
 fn regions_come_and_go() {
     alone(|| {
-        for strategy in [Strategy::DualMapping, Strategy::ProtectFlip] {
+        for strategy in BOTH {
             let before = traces();
             let options = HeapOptions { region_size: 16 << 10, step: 4 << 10, ..HeapOptions::new(strategy) };
             let heap = CodeHeap::with(options).expect("Linux on x86-64");
@@ -155,30 +195,135 @@ fn regions_come_and_go() {
 /// A thread that only looks never sees a page that is writable and executable.
 #[test]
 fn a_bystander_sees_no_page_writable_and_executable() {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    const LOOKS: u32 = 200;
     alone(|| {
-        for strategy in [Strategy::DualMapping, Strategy::ProtectFlip] {
-            let done = AtomicBool::new(false);
+        for strategy in BOTH {
+            let looks = AtomicU32::new(0);
             std::thread::scope(|scope| {
                 let bystander = scope.spawn(|| {
-                    let mut looks = 0;
-                    while !done.load(Ordering::Relaxed) {
+                    while looks.load(Ordering::Relaxed) < LOOKS {
                         rights(0);
-                        looks += 1;
+                        looks.fetch_add(1, Ordering::Relaxed);
                     }
-                    looks
                 });
                 let heap = CodeHeap::new(strategy).expect("Linux on x86-64");
-                let until = std::time::Instant::now() + std::time::Duration::from_millis(200);
-                while std::time::Instant::now() < until {
-                    let block = publish(&heap, &[0x90; 300]);
-                    block.patch(4, &[0x90; 4]).expect("patched");
+                while looks.load(Ordering::Relaxed) < LOOKS && !bystander.is_finished() {
+                    let (code, point, two) = patchable(&heap);
+                    code.retarget(point, two).expect("patched");
+                    drop(publish(&heap, &[0x90; 300]));
                 }
-                done.store(true, Ordering::Relaxed);
-                let looks = bystander.join().expect("no page was writable and executable");
-                assert!(looks > 3, "{looks} looks are too few");
+                bystander.join().expect("no page was writable and executable");
             });
         }
+    });
+}
+
+/// Beside each region, at both of its addresses, is a page that nobody can touch.
+#[test]
+fn regions_stand_between_guards() {
+    alone(|| {
+        for strategy in BOTH {
+            let before: BTreeSet<usize> = maps().iter().map(|line| line.range.start).collect();
+            let heap = CodeHeap::new(strategy).expect("Linux on x86-64");
+            let space = heap.place(1).expect("room");
+            let region = space.region();
+            assert_eq!(rights(region.start - 1), "---p", "{strategy}: below");
+            assert_eq!(rights(region.end), "---p", "{strategy}: above");
+            let writable = maps().into_iter().filter(|line| {
+                !before.contains(&line.range.start)
+                    && line.text.contains("memfd:jit-code")
+                    && line.rights == "rw-s"
+            });
+            let writable: Vec<Line> = writable.collect();
+            assert_eq!(writable.len(), usize::from(strategy == Strategy::DualMapping));
+            for line in writable {
+                assert_eq!(rights(line.range.start - 1), "---p", "{strategy}: below the writable view");
+                assert_eq!(rights(line.range.end), "---p", "{strategy}: above the writable view");
+            }
+        }
+    });
+}
+
+extern "C" fn host_function() -> i32 {
+    4711
+}
+
+/// Regions are in reach of the program: a call of its function is five bytes to the function itself. What is
+/// out of reach is called through a veneer.
+#[test]
+fn calls_of_the_program_are_direct() {
+    alone(|| {
+        for strategy in BOTH {
+            let heap = CodeHeap::new(strategy).expect("Linux on x86-64");
+            let near = Function(host_function as extern "C" fn() -> i32 as usize);
+            let far = Function(libc::getpid as *const () as usize);
+            let mut blocks = vec![];
+            for (function, direct) in [(near, true), (far, false)] {
+                let code = assemble(&heap, |asm| {
+                    x64!(asm => push rax; call {function}; pop rcx; ret);
+                });
+                let bytes = code.block().bytes();
+                let distance = i32::from_le_bytes(*bytes[2..].first_chunk().expect("a call"));
+                let goes_to = (code.address() + 6).wrapping_add_signed(distance as isize);
+                assert_eq!(
+                    goes_to == function.0,
+                    direct,
+                    "{strategy}: {:#x} from {:#x}",
+                    function.0,
+                    code.address()
+                );
+                assert_eq!(code.block().contains(goes_to), !direct, "{strategy}: a veneer of its own");
+                blocks.push(code);
+            }
+            assert_eq!(call(&blocks[0]), 4711, "{strategy}");
+            assert_eq!(call(&blocks[1]), std::process::id() as i32, "{strategy}");
+        }
+    });
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> usize {
+    let statm = fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages: usize = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("resident pages");
+    pages * 4096
+}
+
+/// A million functions are compiled and freed, some of them kept for a while, and memory is what it was.
+#[test]
+fn a_million_functions_leave_no_memory_behind() {
+    const CYCLES: usize = 1_000_000;
+    alone(|| {
+        let options = HeapOptions { other_threads: false, ..HeapOptions::new(Strategy::DualMapping) };
+        let heap = CodeHeap::with(options).expect("Linux on x86-64");
+        let mut asm = Assembler::new();
+        let mut kept: VecDeque<Code> = VecDeque::new();
+        let mut compile = |number: usize| {
+            let skip = asm.label();
+            x64!(asm => mov eax, {number as i32}; jmp {skip});
+            if number.is_multiple_of(4) {
+                x64!(asm => add rax, [rdi + {number as i32}]; call {FAR: patchable});
+            }
+            asm.bind(skip);
+            x64!(asm => ret);
+            let sealed = std::mem::take(&mut asm).seal().expect("bound");
+            let (code, empty) = sealed.publish_and_recycle(&heap);
+            asm = empty;
+            kept.push_back(code.expect("room"));
+            while kept.len() > number % 50 + 1 {
+                kept.pop_front();
+            }
+            if number.is_multiple_of(1000) {
+                assert_eq!(call(kept.back().expect("just pushed")), number as i32);
+            }
+        };
+        (0..1000).for_each(&mut compile);
+        let (before, mapped) = (resident(), heap.stats().mapped);
+        (1000..CYCLES).for_each(&mut compile);
+        assert_eq!(heap.stats().mapped, mapped, "{:?}", heap.stats());
+        let after = resident();
+        assert!(after < before + (256 << 10), "{before} bytes in memory, then {after}");
+        drop(kept);
+        assert_eq!(heap.stats().used, 0);
     });
 }
 
@@ -193,36 +338,70 @@ fn the_probe_takes_the_dual_mapping() {
     });
 }
 
-/// What a child of fork sees: its own copy under the flip, which it can run; nothing under the dual mapping,
-/// where it would share memory with its parent.
+/// Under the flip a child of fork has a copy of its own: it runs it and changes it, and the parent's is as it was.
 #[test]
-fn a_child_of_fork_runs_a_copy_or_nothing() {
+fn a_child_of_fork_changes_its_own_copy() {
     alone(|| {
-        let published = |strategy| {
-            let mut asm = Assembler::new();
-            x64!(asm => mov eax, 42; ret);
-            let heap = CodeHeap::new(strategy).expect("Linux on x86-64");
-            let code = asm.seal().expect("no labels").publish(&heap).expect("room");
-            // SAFETY: the code takes nothing, returns 42, and changes nothing else.
-            unsafe { EntryPoint::<extern "C" fn() -> i32>::new(code) }
-        };
-        let flip = published(Strategy::ProtectFlip);
-        assert_eq!(flip.call(), 42);
-        let status = in_child(|| flip.call());
-        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 42, "{status:#x}");
+        let heap = CodeHeap::new(Strategy::ProtectFlip).expect("Linux on x86-64");
+        let (code, point, two) = patchable(&heap);
+        let status = in_child(|| {
+            let copied = call(&code);
+            code.retarget(point, two).map_or(0, |()| 10 * copied + call(&code))
+        });
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 12, "{status:#x}");
+        assert_eq!(call(&code), 1);
+    });
+}
 
-        let dual = published(Strategy::DualMapping);
-        assert_eq!(dual.call(), 42);
-        let status = in_child(|| dual.call());
-        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGSEGV, "{status:#x}");
-        assert_eq!(dual.call(), 42);
+/// Under the dual mapping, where memory would be shared, a child has none of it: it cannot run the code, finds
+/// nothing at either address, and its heap refuses. It can have a heap of its own.
+#[test]
+fn a_child_of_fork_has_nothing_of_its_parents_code() {
+    alone(|| {
+        let heap = CodeHeap::new(Strategy::DualMapping).expect("Linux on x86-64");
+        let (code, point, two) = patchable(&heap);
+        let views: Vec<usize> =
+            maps().iter().filter(|l| l.text.contains("memfd:jit-code")).map(|l| l.range.start).collect();
+        assert!(views.len() >= 2, "one to write and one to run");
+        let faults = |status: i32| libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGSEGV;
+
+        assert!(faults(in_child(|| call(&code))), "the code runs in a child");
+        for view in views {
+            let touch = || {
+                // SAFETY: none; the child is to die of it, as nothing is mapped there.
+                unsafe { std::ptr::with_exposed_provenance_mut::<u8>(view).write_volatile(0) };
+                0
+            };
+            assert!(faults(in_child(touch)), "{view:#x} can be written in a child");
+        }
+        let status = in_child(|| {
+            let patched = matches!(code.retarget(point, two), Err(PatchError::Memory(MemoryError::Forked)));
+            let sealed = Assembler::new().seal().expect("nothing is wrong");
+            let empty = sealed.publish(&heap).is_ok_and(|code| code.is_empty());
+            let mut asm = Assembler::new();
+            x64!(asm => ret);
+            let publishing = asm.seal().expect("no labels").publish(&heap);
+            let published = matches!(publishing, Err(StitchError::Memory(MemoryError::Forked)));
+            let read = code.block().bytes().iter().all(|byte| *byte == POISON);
+            drop(code.clone());
+            let own = CodeHeap::new(Strategy::DualMapping).map(|own| {
+                let (code, point, two) = patchable(&own);
+                let patched = code.retarget(point, two).is_ok();
+                i32::from(patched) + call(&code)
+            });
+            i32::from(patched) + i32::from(empty) + i32::from(published) + i32::from(read) + own.unwrap_or(0)
+        });
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{status:#x}");
+        assert_eq!(call(&code), 1);
+        code.retarget(point, two).expect("patched");
+        assert_eq!(call(&code), 2);
     });
 }
 
 /// How a child ended that exits with what `work` returns.
 fn in_child(work: impl Fn() -> i32) -> i32 {
-    // SAFETY: the child of this process with many threads only calls JIT code and `_exit`, neither of which
-    // takes a lock.
+    // SAFETY: of the locks of this process the child takes those of the allocator, which fork leaves free,
+    // and of heaps that no other thread uses, since these tests take turns.
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "a process can be made");
     if child == 0 {

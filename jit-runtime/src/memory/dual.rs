@@ -1,10 +1,11 @@
 //! Code memory as a memory file mapped twice: one view to write, one to run.
 #![allow(unsafe_code)]
 
-use super::view::{View, page_size, refused};
-use super::{Mapping, MemoryError, Pages};
+use super::host::{page_size, refused};
+use super::view::{View, Where};
+use super::{Mapping, MemoryError, POISON, Pages};
 use core::ops::Range;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// Mapped from memory files, one a region.
 pub(super) struct DualPages {
@@ -22,17 +23,17 @@ impl Pages for DualPages {
         self.page
     }
 
+    fn synchronise(&self) -> bool {
+        super::host::synchronise()
+    }
+
     fn map(&self, len: usize) -> Result<Box<dyn Mapping>, MemoryError> {
         let file = memory_file(len)?;
-        let shared = libc::MAP_SHARED;
-        let write = View::new(
-            len,
-            libc::PROT_READ | libc::PROT_WRITE,
-            shared,
-            file.as_raw_fd(),
-            "map code for writing",
-        )?;
-        let run = View::new(len, libc::PROT_NONE, shared, file.as_raw_fd(), "map code for running")?;
+        let mut write = View::reserve(len, Where::Anywhere, "reserve room to write code")?;
+        let mut run = View::reserve(len, Where::NearProgram, "reserve room to run code")?;
+        write.map_file(file.as_fd(), libc::PROT_READ | libc::PROT_WRITE, "map code for writing")?;
+        run.map_file(file.as_fd(), libc::PROT_NONE, "map code for running")?;
+        // Nothing is in the file yet; a child that another thread forks before this has an empty one.
         write.keep_from_children()?;
         run.keep_from_children()?;
         // The views keep the file; without a descriptor nobody can map it a third time.
@@ -72,12 +73,19 @@ fn memory_file(len: usize) -> Result<OwnedFd, MemoryError> {
     Ok(file)
 }
 
-/// Invariant: all of `write` is readable and writable; of `run` the first `executable` bytes are readable
-/// and executable, the rest inaccessible.
+/// Invariant: in the process that made it, all of `write` is readable and writable; of `run` the first
+/// `executable` bytes are readable and executable, the rest inaccessible. In a child of fork neither view is
+/// mapped.
 struct DualMapping {
     write: View,
     run: View,
     executable: usize,
+}
+
+impl DualMapping {
+    fn assert_here(&self) {
+        assert!(self.write.is_here(), "`begin` refuses in a child of fork");
+    }
 }
 
 impl Mapping for DualMapping {
@@ -89,17 +97,22 @@ impl Mapping for DualMapping {
         self.run.len()
     }
 
-    fn begin(&mut self, _range: Range<usize>) -> Result<(), MemoryError> {
-        Ok(())
+    fn begin(&mut self, range: Range<usize>) -> Result<(), MemoryError> {
+        if !self.write.is_here() {
+            return Err(MemoryError::Forked);
+        }
+        if range.end > self.executable { self.write.populate(&range) } else { Ok(()) }
     }
 
     fn write(&mut self, offset: usize, bytes: &[u8]) {
-        // SAFETY: all of the view is writable.
+        self.assert_here();
+        // SAFETY: here, where all of the view is writable.
         unsafe { self.write.write(offset, bytes) };
     }
 
     fn poison(&mut self, range: Range<usize>) {
-        // SAFETY: all of the view is writable.
+        self.assert_here();
+        // SAFETY: here, where all of the view is writable.
         unsafe { self.write.poison(range) };
     }
 
@@ -108,6 +121,9 @@ impl Mapping for DualMapping {
     }
 
     fn finish(&mut self, range: Range<usize>) -> Result<(), MemoryError> {
+        if !self.run.is_here() {
+            return Err(MemoryError::Forked);
+        }
         if range.end > self.executable {
             let end = range.end.next_multiple_of(page_size());
             let fresh = self.executable..end;
@@ -118,7 +134,10 @@ impl Mapping for DualMapping {
     }
 
     fn read(&self, range: Range<usize>) -> Vec<u8> {
-        // SAFETY: all of the view is readable.
+        if !self.write.is_here() {
+            return vec![POISON; range.len()];
+        }
+        // SAFETY: here, where all of the view is readable.
         unsafe { self.write.read(range) }
     }
 }

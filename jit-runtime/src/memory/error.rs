@@ -1,5 +1,6 @@
 //! What can go wrong with code memory.
 
+use super::policy::Policy;
 use core::fmt;
 
 /// A request about code memory that could not be met. Every block stays as it was.
@@ -21,7 +22,20 @@ pub enum MemoryError {
         len: usize,
         /// The host's error number.
         errno: i32,
+        /// What forbids it, as far as that could be found out.
+        policy: Option<Policy>,
     },
+    /// The heap is at the limit that it was given.
+    Full {
+        /// Bytes that may be accessible ([`super::HeapOptions::limit`]).
+        limit: usize,
+        /// Bytes that are.
+        mapped: usize,
+        /// Bytes of the space that was asked for.
+        len: usize,
+    },
+    /// This is a child of fork, and the code memory is its parent's.
+    Forked,
     /// More bytes in one piece than a rel32 displacement can cross.
     TooLarge {
         /// Bytes asked for.
@@ -36,15 +50,6 @@ pub enum MemoryError {
         /// Bytes of the space.
         space: usize,
     },
-    /// A patch that is not inside its block.
-    OutsideBlock {
-        /// Offset of the patch.
-        offset: usize,
-        /// Bytes of the patch.
-        patch: usize,
-        /// Bytes of the block.
-        block: usize,
-    },
     /// A space that was placed in another heap than it was to be published in.
     OtherHeap,
 }
@@ -53,24 +58,30 @@ impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             MemoryError::Unsupported { wanted } => write!(f, "code memory: this target has no {wanted}"),
-            MemoryError::Host { call, to, len, errno } => {
+            MemoryError::Host { call, to, len, errno, policy } => {
                 let reason = std::io::Error::from_raw_os_error(errno);
                 write!(f, "code memory: {call}, to {to} ({len} bytes), was refused: {reason}")?;
-                match remedy(call, errno) {
-                    Some(remedy) => write!(f, "; {remedy}"),
-                    None => Ok(()),
+                match (policy, remedy(call, errno)) {
+                    (Some(policy), _) => write!(f, "; {policy}: {}", policy.remedy()),
+                    (None, Some(remedy)) => write!(f, "; {remedy}"),
+                    (None, None) => Ok(()),
                 }
             }
+            MemoryError::Full { limit, mapped, len } => write!(
+                f,
+                "code memory: no room for {len} bytes: {mapped} are in use or in pieces, and the heap's limit is \
+                 {limit}; drop code, or raise `HeapOptions::limit`"
+            ),
+            MemoryError::Forked => f.write_str(
+                "code memory: this process is a child of fork, and the code is its parent's; make a heap here, \
+                 or use `Strategy::ProtectFlip`, of which a child has a copy",
+            ),
             MemoryError::TooLarge { len, most } => {
                 write!(f, "code memory: {len} bytes in one piece; rel32 reaches over {most}: split the code")
             }
             MemoryError::DoesNotFit { code, space } => {
                 write!(f, "code memory: {code} bytes of code for a space of {space}; place a larger one")
             }
-            MemoryError::OutsideBlock { offset, patch, block } => write!(
-                f,
-                "code memory: a patch of {patch} bytes at offset {offset} leaves its block, which has {block}"
-            ),
             MemoryError::OtherHeap => {
                 f.write_str("code memory: the space is of another heap; publish it where it was placed")
             }
@@ -78,14 +89,16 @@ impl fmt::Display for MemoryError {
     }
 }
 
-/// What would help against a refusal, where that is known.
+/// What would help against a refusal for which no policy was found.
 fn remedy(call: &str, errno: i32) -> Option<&'static str> {
     match (call, errno) {
         ("memfd_create" | "mmap" | "mprotect", libc::EACCES | libc::EPERM) => Some(
-            "a policy of the host forbids it (SELinux execmem, vm.memfd_noexec, a seccomp filter): \
-             `CodeHeap::probe` takes the strategy that is allowed, if one is",
+            "a policy of the host forbids it (a security module; a sandbox): `CodeHeap::probe` takes the \
+             strategy that is allowed, if one is",
         ),
-        (_, libc::ENOMEM) => Some("the process is at its limit of memory or of mappings: drop blocks"),
+        (_, libc::ENOMEM) | ("madvise", libc::EFAULT) => {
+            Some("there is no memory, or the process is at its limit: drop code")
+        }
         (_, libc::EMFILE | libc::ENFILE) => {
             Some("no file descriptor is free: close some, or use `Strategy::ProtectFlip`, which needs none")
         }

@@ -30,6 +30,8 @@ struct Byte {
 #[derive(Default)]
 struct Account {
     log: Vec<String>,
+    /// Whether nothing is logged: for long runs.
+    quiet: bool,
     /// Mapped regions: base and bytes.
     regions: Vec<(usize, Vec<Byte>)>,
     /// Requests answered so far, and which of them are refused.
@@ -39,12 +41,18 @@ struct Account {
 }
 
 impl Account {
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        if !self.quiet {
+            self.log.push(line());
+        }
+    }
+
     fn request(&mut self, call: &'static str, len: usize) -> Result<(), MemoryError> {
         let refuse = self.refused.contains(&self.requests);
         self.requests += 1;
         if refuse {
-            self.log.push(format!("{call} refused"));
-            return Err(MemoryError::Host { call, to: "test", len, errno: libc::ENOMEM });
+            self.note(|| format!("{call} refused"));
+            return Err(MemoryError::Host { call, to: "test", len, errno: libc::ENOMEM, policy: None });
         }
         Ok(())
     }
@@ -76,6 +84,11 @@ impl FakePages {
         self.with(|account| std::mem::take(&mut account.log)).iter().map(|line| format!("{line}\n")).collect()
     }
 
+    /// Keep no log from here on.
+    pub(super) fn be_quiet(&self) {
+        self.with(|account| account.quiet = true);
+    }
+
     /// Refuse `count` requests after the next `after`.
     pub(super) fn refuse(&self, after: usize, count: usize) {
         self.with(|account| account.refused = account.requests + after..account.requests + after + count);
@@ -88,6 +101,17 @@ impl FakePages {
 
     /// The bytes that a processor would run at `address`.
     pub(super) fn run(&self, address: usize, len: usize) -> Vec<u8> {
+        self.look(address, len, |b| {
+            assert_eq!(b.protection, Protection::Run, "{address:#x} is not executable")
+        })
+    }
+
+    /// The bytes at `address`, whatever may be done with them.
+    pub(super) fn bytes(&self, address: usize, len: usize) -> Vec<u8> {
+        self.look(address, len, |_| ())
+    }
+
+    fn look(&self, address: usize, len: usize, each: impl Fn(&Byte)) -> Vec<u8> {
         self.with(|account| {
             let (base, bytes) = account
                 .regions
@@ -95,17 +119,22 @@ impl FakePages {
                 .find(|(base, bytes)| (*base..base + bytes.len()).contains(&address))
                 .expect("a mapped address");
             let code = &bytes[address - base..address - base + len];
-            assert!(code.iter().all(|b| b.protection == Protection::Run), "{address:#x} is not executable");
+            code.iter().for_each(each);
             code.iter().map(|b| b.value).collect()
+        })
+    }
+
+    /// Every accessible byte of every region, with its address.
+    pub(super) fn accessible_at(&self) -> Vec<(usize, u8)> {
+        self.with(|account| {
+            let all = account.regions.iter().flat_map(|(base, bytes)| (*base..).zip(bytes));
+            all.filter(|(_, b)| b.protection != Protection::None).map(|(at, b)| (at, b.value)).collect()
         })
     }
 
     /// Every accessible byte of every region.
     pub(super) fn accessible(&self) -> Vec<u8> {
-        self.with(|account| {
-            let bytes = account.regions.iter().flat_map(|(_, bytes)| bytes);
-            bytes.filter(|b| b.protection != Protection::None).map(|b| b.value).collect()
-        })
+        self.accessible_at().into_iter().map(|(_, value)| value).collect()
     }
 
     /// How many regions are mapped.
@@ -119,13 +148,18 @@ impl Pages for FakePages {
         PAGE
     }
 
+    fn synchronise(&self) -> bool {
+        self.with(|account| account.note(|| "synchronise".to_owned()));
+        true
+    }
+
     fn map(&self, len: usize) -> Result<Box<dyn Mapping>, MemoryError> {
         assert!(len.is_multiple_of(PAGE));
         self.with(|account| {
             account.request("map", len)?;
             account.next_base += 0x1000;
             let base = account.next_base;
-            account.log.push(format!("map {base:#x} {len}"));
+            account.note(|| format!("map {base:#x} {len}"));
             let fresh = Byte { value: 0, protection: Protection::None, stale: false };
             account.regions.push((base, vec![fresh; len]));
             Ok(Box::new(FakeMapping { pages: self.clone(), base, len }) as Box<dyn Mapping>)
@@ -142,7 +176,7 @@ struct FakeMapping {
 impl FakeMapping {
     fn put(&self, range: Range<usize>, what: &str, value: impl Fn(usize) -> u8) {
         self.pages.with(|account| {
-            account.log.push(format!("  {what} {range:?}"));
+            account.note(|| format!("  {what} {range:?}"));
             for (i, byte) in account.bytes(self.base, range.clone()).iter_mut().enumerate() {
                 assert_eq!(byte.protection, Protection::Write, "{what} {range:?}, byte {i}");
                 *byte = Byte { value: value(i), stale: true, ..*byte };
@@ -163,7 +197,7 @@ impl Mapping for FakeMapping {
     fn begin(&mut self, range: Range<usize>) -> Result<(), MemoryError> {
         self.pages.with(|account| {
             account.request("begin", range.len())?;
-            account.log.push(format!("begin {range:?}"));
+            account.note(|| format!("begin {range:?}"));
             account.protect(self.base, &range, Protection::Write);
             Ok(())
         })
@@ -179,7 +213,7 @@ impl Mapping for FakeMapping {
 
     fn flush(&mut self, range: Range<usize>) {
         self.pages.with(|account| {
-            account.log.push(format!("  flush {range:?}"));
+            account.note(|| format!("  flush {range:?}"));
             for byte in account.bytes(self.base, range) {
                 byte.stale = false;
             }
@@ -189,7 +223,7 @@ impl Mapping for FakeMapping {
     fn finish(&mut self, range: Range<usize>) -> Result<(), MemoryError> {
         self.pages.with(|account| {
             account.request("finish", range.len())?;
-            account.log.push(format!("finish {range:?}"));
+            account.note(|| format!("finish {range:?}"));
             account.protect(self.base, &range, Protection::Run);
             let fresh = account.bytes(self.base, range.clone()).iter().all(|b| !b.stale);
             assert!(fresh, "{range:?} may run before it was flushed");
@@ -205,7 +239,7 @@ impl Mapping for FakeMapping {
 impl Drop for FakeMapping {
     fn drop(&mut self) {
         self.pages.with(|account| {
-            account.log.push(format!("unmap {:#x}", self.base));
+            account.note(|| format!("unmap {:#x}", self.base));
             account.regions.retain(|(base, _)| *base != self.base);
         });
     }

@@ -1,7 +1,8 @@
 //! Code memory as one mapping whose pages are writable or executable, never both.
 #![allow(unsafe_code)]
 
-use super::view::{View, page_size};
+use super::host::page_size;
+use super::view::{View, Where};
 use super::{Mapping, MemoryError, Pages};
 use core::ops::Range;
 
@@ -21,9 +22,12 @@ impl Pages for FlipPages {
         self.page
     }
 
+    fn synchronise(&self) -> bool {
+        super::host::synchronise()
+    }
+
     fn map(&self, len: usize) -> Result<Box<dyn Mapping>, MemoryError> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        let view = View::new(len, libc::PROT_NONE, flags, -1, "reserve room for code")?;
+        let view = View::reserve(len, Where::NearProgram, "reserve room for code")?;
         Ok(Box::new(FlipMapping { view, begun: 0..0, readable: 0 }))
     }
 }
@@ -58,6 +62,10 @@ impl Mapping for FlipMapping {
     fn begin(&mut self, range: Range<usize>) -> Result<(), MemoryError> {
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         self.view.protect(range.clone(), prot, "make code writable")?;
+        #[cfg(target_os = "linux")]
+        if range.end > self.readable {
+            self.view.populate(&range)?;
+        }
         if range.start <= self.readable {
             self.readable = self.readable.max(range.end);
         }

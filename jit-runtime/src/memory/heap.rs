@@ -25,13 +25,34 @@ pub struct HeapOptions {
     /// Bytes that are made accessible and poisoned at a time, rounded up to pages; 16 KiB unless said
     /// otherwise: the first block of a heap waits for a step, and larger ones save little.
     pub step: usize,
+    /// The most bytes that may be accessible in all; no bound unless said otherwise. At the bound
+    /// [`CodeHeap::place`] returns [`MemoryError::Full`], and all that was published stays as it is.
+    pub limit: usize,
+    /// Whether threads run code of this heap that did not publish it: then each publication and each patch
+    /// ends with [`Pages::synchronise`], as the manuals want it. `true` unless said otherwise.
+    pub other_threads: bool,
 }
 
 impl HeapOptions {
     /// The defaults under a strategy.
     #[must_use]
     pub const fn new(strategy: Strategy) -> HeapOptions {
-        HeapOptions { strategy, region_size: 16 << 20, step: 16 << 10 }
+        HeapOptions {
+            strategy,
+            region_size: 16 << 20,
+            step: 16 << 10,
+            limit: usize::MAX,
+            other_threads: true,
+        }
+    }
+
+    /// The defaults under the best strategy that the host allows: the dual mapping, else the flip. It is
+    /// found out by trying, here and once.
+    ///
+    /// # Errors
+    /// Why neither works.
+    pub fn probe() -> Result<HeapOptions, MemoryError> {
+        Ok(HeapOptions::new(pages::probe()?))
     }
 }
 
@@ -76,13 +97,12 @@ impl CodeHeap {
         Ok(CodeHeap::over(pages::open(options.strategy)?, options))
     }
 
-    /// An empty heap under the best strategy that the host allows: the dual mapping, else the flip. It is
-    /// found out by trying, here and once.
+    /// An empty heap with the options of [`HeapOptions::probe`].
     ///
     /// # Errors
-    /// Why neither works.
+    /// Why no strategy works.
     pub fn probe() -> Result<CodeHeap, MemoryError> {
-        CodeHeap::new(pages::probe()?)
+        CodeHeap::with(HeapOptions::probe()?)
     }
 
     /// A heap over pages of the caller's own.
@@ -102,7 +122,8 @@ impl CodeHeap {
     /// [`POISON`](super::POISON); dropping it gives the room back.
     ///
     /// # Errors
-    /// The host's refusal of more memory, or a `len` that no region can hold.
+    /// The host's refusal of more memory, [`MemoryError::Full`] at the heap's own limit, or a `len` that no
+    /// region can hold.
     pub fn place(&self, len: usize) -> Result<Space, MemoryError> {
         let (place, region) = self.lock().place(len)?;
         Ok(Space { room: Room { heap: self.clone(), place }, region, len })
@@ -110,12 +131,14 @@ impl CodeHeap {
 
     /// Put code into its space and make it executable. The rest of the space stays poison.
     ///
-    /// Under [`Strategy::ProtectFlip`] no other thread may be running code of this heap meanwhile: it
-    /// could be in a page that is being written.
+    /// When this returns, any thread that learns of the address may run the code: with
+    /// [`HeapOptions::other_threads`], all of them have serialised since it was written. Under
+    /// [`Strategy::ProtectFlip`] no other thread may be running code of this heap meanwhile: it could be in a
+    /// page that is being written.
     ///
     /// # Errors
-    /// [`MemoryError::DoesNotFit`], [`MemoryError::OtherHeap`] or the host's refusal. The space is given
-    /// back then.
+    /// [`MemoryError::DoesNotFit`], [`MemoryError::OtherHeap`], [`MemoryError::Forked`] or the host's refusal.
+    /// The space is given back then.
     pub fn publish(&self, space: Space, code: &[u8]) -> Result<Block, MemoryError> {
         if !Arc::ptr_eq(&self.shared, &space.room.heap.shared) {
             return Err(MemoryError::OtherHeap);
@@ -124,7 +147,7 @@ impl CodeHeap {
             return Err(MemoryError::DoesNotFit { code: code.len(), space: space.len });
         }
         let Place { id, range, address } = space.room.place.clone();
-        self.lock().region(id).change(range.start, code)?;
+        self.lock().change(id, range.start, code)?;
         let Space { room, .. } = space;
         // From here on its room holds code, and is poisoned before it is given out again.
         Ok(Block { code: Arc::new(Code { room, address, len: code.len() }) })
@@ -242,22 +265,23 @@ impl Block {
         self.range().contains(&address)
     }
 
-    /// Replace the bytes at `offset`. Four or eight aligned bytes are replaced at once, as seen by a
-    /// thread that runs them under [`Strategy::DualMapping`]. Under [`Strategy::ProtectFlip`] no other
-    /// thread may be running code of this heap meanwhile.
+    /// Replace an aligned word of four or eight bytes by one store: a thread that runs or reads it meanwhile
+    /// sees the old value or the new. Not for clients: only patch points and their targets are ever replaced
+    /// in code that can be reached ([`crate::stitch::Code::retarget`]).
     ///
     /// # Errors
-    /// [`MemoryError::OutsideBlock`], or the host's refusal.
-    pub fn patch(&self, offset: usize, bytes: &[u8]) -> Result<(), MemoryError> {
-        let inside = offset.checked_add(bytes.len()).is_some_and(|end| end <= self.len());
-        if !inside {
-            return Err(MemoryError::OutsideBlock { offset, patch: bytes.len(), block: self.len() });
-        }
+    /// The host's refusal, or [`MemoryError::Forked`].
+    ///
+    /// # Panics
+    /// If that is not what it is: a defect of the assembler, which says where patch points are.
+    pub(crate) fn replace<const N: usize>(&self, offset: usize, word: [u8; N]) -> Result<(), MemoryError> {
+        const { assert!(N == 4 || N == 8) };
+        assert!(offset.is_multiple_of(N) && offset + N <= self.len(), "a word at {offset} of {}", self.len());
         let Place { id, range, .. } = &self.code.room.place;
-        self.code.room.heap.lock().region(*id).change(range.start + offset, bytes)
+        self.code.room.heap.lock().change(*id, range.start + offset, &word)
     }
 
-    /// A copy of its bytes as they are now.
+    /// A copy of its bytes as they are now. In a child of fork that does not have them, [`POISON`](super::POISON).
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         let Place { id, range, .. } = &self.code.room.place;
@@ -315,15 +339,39 @@ impl Heap {
             return Err(MemoryError::TooLarge { len, most: LONGEST });
         }
         let room = len.max(1).next_multiple_of(GRANULE);
-        let step = self.step();
         self.regions.iter_mut().for_each(Region::settle);
+        let growth = self.growth(len);
+        // What one region is refused another may do without, where a room is free.
+        let mut refusal = None;
         for region in &mut self.regions {
-            if let Some(found) = region.place(room, step)? {
-                return Ok(found);
+            match region.place(room, &growth) {
+                Ok(Some(found)) => return Ok(found),
+                Ok(None) => {}
+                Err(error) => refusal = refusal.or(Some(error)),
             }
         }
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        growth.check(room.next_multiple_of(self.pages.page_size()))?;
         let region = self.map(room)?;
-        Ok(region.place(room, step)?.expect("a new region is as large as the room"))
+        Ok(region.place(room, &growth)?.expect("a new region is as large as the room"))
+    }
+
+    /// The door: bytes of accessible pages change here, when rooms are given back, and nowhere else.
+    fn change(&mut self, id: u64, offset: usize, bytes: &[u8]) -> Result<(), MemoryError> {
+        self.region(id).change(offset, bytes)?;
+        if self.options.other_threads {
+            self.pages.synchronise();
+        }
+        Ok(())
+    }
+
+    /// How regions may grow for a space of `len` bytes.
+    fn growth(&self, len: usize) -> Growth {
+        let mapped = self.regions.iter().map(|region| region.grown).sum();
+        let (page, limit) = (self.pages.page_size(), self.options.limit);
+        Growth { page, step: self.step(), limit, mapped, len }
     }
 
     /// Bytes to grow by: whole pages.
@@ -357,6 +405,39 @@ impl Heap {
     }
 }
 
+/// What a region may take when it grows.
+struct Growth {
+    page: usize,
+    /// Bytes to grow by: whole pages.
+    step: usize,
+    limit: usize,
+    /// Bytes that are accessible in all regions.
+    mapped: usize,
+    /// Bytes of the space that is asked for.
+    len: usize,
+}
+
+impl Growth {
+    /// Whether `more` bytes may become accessible.
+    fn check(&self, more: usize) -> Result<(), MemoryError> {
+        let Growth { limit, mapped, len, .. } = *self;
+        if more <= limit.saturating_sub(mapped) {
+            Ok(())
+        } else {
+            Err(MemoryError::Full { limit, mapped, len })
+        }
+    }
+
+    /// Where a region of `whole` bytes that has `grown` is to end so that it has at least `end`: a step
+    /// further, or what the limit leaves.
+    fn end(&self, grown: usize, end: usize, whole: usize) -> Result<usize, MemoryError> {
+        let least = end.next_multiple_of(self.page).min(whole);
+        self.check(least - grown)?;
+        let most = grown.saturating_add(self.limit - self.mapped) & !(self.page - 1);
+        Ok(end.next_multiple_of(self.step).min(whole).min(most).max(least))
+    }
+}
+
 /// One mapping and the rooms in it. Guards are the first field: they are dropped before the mapping.
 struct Region {
     guards: Vec<RegionGuard>,
@@ -373,10 +454,10 @@ struct Region {
 
 impl Region {
     /// Take a room and have it accessible; `None` when there is none of `len` bytes.
-    fn place(&mut self, len: usize, step: usize) -> Result<Option<(Place, Range<usize>)>, MemoryError> {
+    fn place(&mut self, len: usize, growth: &Growth) -> Result<Option<(Place, Range<usize>)>, MemoryError> {
         let Some(range) = self.rooms.take(len) else { return Ok(None) };
         if range.end > self.grown
-            && let Err(error) = self.grow(range.end, step)
+            && let Err(error) = self.grow(range.end, growth)
         {
             self.rooms.give(range);
             return Err(error);
@@ -387,8 +468,8 @@ impl Region {
     }
 
     /// Make at least `end` bytes accessible, poisoned.
-    fn grow(&mut self, end: usize, step: usize) -> Result<(), MemoryError> {
-        let end = end.next_multiple_of(step).min(self.mapping.len());
+    fn grow(&mut self, end: usize, growth: &Growth) -> Result<(), MemoryError> {
+        let end = growth.end(self.grown, end, self.mapping.len())?;
         let fresh = self.grown..end;
         self.mapping.begin(fresh.clone())?;
         self.mapping.poison(fresh.clone());
@@ -398,7 +479,7 @@ impl Region {
         Ok(())
     }
 
-    /// The door: bytes of accessible pages change here and in [`Region::settle`].
+    /// Its side of the door.
     fn change(&mut self, offset: usize, bytes: &[u8]) -> Result<(), MemoryError> {
         self.settle();
         let range = offset..offset + bytes.len();

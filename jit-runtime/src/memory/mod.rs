@@ -8,29 +8,50 @@
 //! [`Pages`] and gives out 16-aligned rooms in them, first fit. A function goes through three states:
 //! [`CodeHeap::place`] gives a [`Space`], whose address is known before the bytes are, so that code can be
 //! linked for it; [`CodeHeap::publish`] copies the bytes in and gives a [`Block`], whose code can run;
-//! dropping the last handle of the block poisons the bytes and takes the room back. A patch goes through
-//! the same door as a publication. Two strategies stand behind the door:
+//! dropping the last handle of the block poisons the bytes and takes the room back, joined with what is free
+//! beside it. A patch goes through the same door as a publication. Two strategies stand behind the door:
 //!
 //! - [`Strategy::DualMapping`]: a region is a memory file mapped twice, once to write and once to run.
-//!   Nothing changes protection, so publishing needs no system call and stops nobody.
+//!   Nothing changes protection, so publishing stops nobody.
 //! - [`Strategy::ProtectFlip`]: a region is mapped once, and its pages turn writable and back. While they
 //!   are writable they cannot run: no other thread may be running code of these pages meanwhile. It is
 //!   the choice of hosts that go on after fork, and the fallback where memory files may not be executed.
 //!
+//! Regions are mapped beside the program's own text where there is room, so that `call rel32` reaches its
+//! functions (`near.rs`).
+//!
 //! **Invariants.** No page is ever writable and executable at one address. A byte of a region that is not
-//! part of a live block traps: it is [`POISON`], or its page is not accessible yet. Blocks never cross
-//! regions. The cache is flushed after the last write and before the code may run. A request that the
-//! host refuses returns an error and leaves every block as it was. A region is unmapped when it is empty
-//! and not the heap's last one, or when the last handle of the heap and of its blocks is gone.
+//! part of a live block traps: it is [`POISON`], or its page is not accessible yet; an inaccessible page stands on
+//! either side of a region. Reachable code changes by aligned stores to patch points and by nothing else
+//! ([`crate::stitch::Code::retarget`]). Blocks never cross regions. The cache is flushed after the last write
+//! and before the code may run. A request that the host refuses, or the heap's own limit does, returns an
+//! error and leaves every block as it was. A region is unmapped when it is empty and not the heap's last one,
+//! or when the last handle of the heap and of its blocks is gone.
+//!
+//! **Threads.** A processor may have fetched, long before it gets there, what stood at an address earlier. The
+//! manuals want a serialising instruction on every processor between a store to code and its execution (Intel
+//! SDM vol. 3, "Handling Self- and Cross-Modifying Code"), the more so where the store went to another
+//! linear address. Each publication and each patch of a heap with [`HeapOptions::other_threads`] therefore
+//! ends with `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`: when it returns, all threads of the process have
+//! serialised. It is the default. A heap whose code only runs on the thread that publishes it, with a jump in
+//! between, does without: the processors that there are compare stores with what they have fetched by
+//! physical address. On that one also relies a process whose kernel has no such barrier (Linux before 4.16, other
+//! systems, a filter that refuses it), as other just-in-time compilers for x86-64 do everywhere; the worst to be
+//! feared there is an instruction of the block that was at the address before.
+//!
+//! **Forks.** A child shares no code memory with its parent. Under the flip it has a copy; under the dual mapping
+//! it has neither view, its heap refuses by [`MemoryError::Forked`], and it may have heaps of its own. As for
+//! everything with a lock, a child of a process with several threads must not use a heap that another thread
+//! was using at the fork.
 //!
 //! **Cost.** With the dual mapping, publishing 200 bytes and freeing them is a lock, two copies and an
-//! allocation: 0.1 us. The flip costs some 8 us. A region is a reservation; its pages are made accessible
-//! and poisoned a step (16 KiB, some 15 us) at a time, because touching fresh pages is what costs.
-//! `cargo test -p jit-runtime --release --test costs -- --nocapture` prints the figures of the machine at
-//! hand.
+//! allocation: 0.1 us; the barrier 0.4 us, and more for each processor that it interrupts. The flip costs some
+//! 8 us. A region is a reservation; its pages are made accessible and poisoned a step (16 KiB) at a time,
+//! because touching fresh pages is what costs. `cargo bench -p jit-benches --bench memory` prints the figures
+//! of the machine at hand; `docs/performance.md` has some.
 //!
-//! This module is unsafe room 1; the unsafe operations are in `view.rs` (mapping and writing), and their
-//! callers `dual.rs` and `flip.rs`.
+//! This module is unsafe room 1; the unsafe operations are in `view.rs` (mapping and writing) and `host.rs`
+//! (what else is asked of the system), and their callers `dual.rs` and `flip.rs`.
 
 #[cfg(target_os = "linux")]
 mod dual;
@@ -40,7 +61,14 @@ mod fake;
 #[cfg(unix)]
 mod flip;
 mod heap;
+#[cfg(unix)]
+mod host;
+#[cfg(test)]
+mod model;
+#[cfg(unix)]
+mod near;
 mod pages;
+mod policy;
 mod rooms;
 #[cfg(test)]
 mod tests;
@@ -50,3 +78,4 @@ mod view;
 pub use error::MemoryError;
 pub use heap::{Block, CodeHeap, HeapOptions, HeapStats, RegionGuard, Space};
 pub use pages::{Mapping, POISON, Pages, Strategy};
+pub use policy::Policy;

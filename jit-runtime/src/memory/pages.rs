@@ -10,12 +10,18 @@ pub const POISON: u8 = 0xCC;
 /// How code memory stays writable for the runtime and not writable where it runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Strategy {
-    /// A memory file mapped twice: written at one address, run at another. Linux. Neither mapping is
-    /// there in a child of fork, which could otherwise write, or run, what its parent writes; a child
-    /// that is to run the code wants the other strategy.
+    /// A memory file mapped twice: written at one address, run at another. Linux. Other threads may run code
+    /// of the heap while one publishes, patches and frees.
+    ///
+    /// Neither mapping is there in a child of fork, which could otherwise write, or run, what its parent
+    /// writes: there its heap refuses ([`MemoryError::Forked`]) and its code faults. A child that is to run the
+    /// code wants the other strategy; it may have heaps of its own under this one.
     DualMapping,
-    /// One mapping whose pages turn writable and not executable, and back. Any Unix. While a page is
-    /// writable no other thread may be running code in it.
+    /// One mapping whose pages turn writable and not executable, and back. Any Unix. A child of fork has a
+    /// copy of its own.
+    ///
+    /// While a page is writable it cannot run: no other thread may be running code of the heap while one
+    /// publishes, patches or frees. Nothing is undefined if one does: it faults (SIGSEGV).
     ProtectFlip,
 }
 
@@ -39,6 +45,11 @@ pub trait Pages: Send {
     /// # Errors
     /// The host's refusal; nothing is mapped then.
     fn map(&self, len: usize) -> Result<Box<dyn Mapping>, MemoryError>;
+
+    /// Have every thread of the process serialise its instruction stream, so that none has instructions in
+    /// its pipeline that were fetched before what was written last (Intel SDM vol. 3, "Handling Self- and
+    /// Cross-Modifying Code"; AMD APM vol. 2, "Cross-Modifying Code"). The answer is whether the host did.
+    fn synchronise(&self) -> bool;
 }
 
 /// A region as mapped. Dropping it unmaps it.

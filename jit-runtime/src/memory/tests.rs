@@ -1,7 +1,7 @@
 //! The heap over fake pages: what it asks of the host, in order, and what it does when refused.
 
 use super::fake::FakePages;
-use super::{Block, CodeHeap, HeapOptions, MemoryError, POISON, Strategy};
+use super::{Block, CodeHeap, HeapOptions, MemoryError, POISON, Policy, Strategy};
 use expect_test::{Expect, expect};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,6 +18,10 @@ fn publish(heap: &CodeHeap, code: &[u8]) -> Result<Block, MemoryError> {
     heap.publish(space, code)
 }
 
+fn refused(call: &'static str, to: &'static str, errno: i32, policy: Option<Policy>) -> MemoryError {
+    MemoryError::Host { call, to, len: 4096, errno, policy }
+}
+
 fn check(pages: &FakePages, wanted: Expect) {
     wanted.assert_eq(&pages.log());
 }
@@ -26,7 +30,7 @@ fn check(pages: &FakePages, wanted: Expect) {
 fn the_life_of_a_block() {
     let (heap, pages) = fake();
     check(&pages, expect![""]);
-    let space = heap.place(5).unwrap();
+    let space = heap.place(9).unwrap();
     check(
         &pages,
         expect![[r#"
@@ -37,27 +41,29 @@ fn the_life_of_a_block() {
         finish 0..32
     "#]],
     );
-    let block = heap.publish(space, &[1, 2, 3]).unwrap();
-    assert_eq!(pages.run(block.address(), 16), [&[1, 2, 3][..], &[POISON; 13]].concat());
+    let block = heap.publish(space, &[1, 2, 3, 4, 5, 6, 7, 8, 9]).unwrap();
+    assert_eq!(pages.run(block.address(), 16), [&[1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[POISON; 7]].concat());
     check(
         &pages,
         expect![[r#"
-        begin 0..3
-          write 0..3
-          flush 0..3
-        finish 0..3
-    "#]],
+            begin 0..9
+              write 0..9
+              flush 0..9
+            finish 0..9
+            synchronise
+        "#]],
     );
-    block.patch(1, &[9]).unwrap();
-    assert_eq!(block.bytes(), [1, 9, 3]);
+    block.replace(4, [0; 4]).unwrap();
+    assert_eq!(block.bytes(), [1, 2, 3, 4, 0, 0, 0, 0, 9]);
     check(
         &pages,
         expect![[r#"
-        begin 1..2
-          write 1..2
-          flush 1..2
-        finish 1..2
-    "#]],
+            begin 4..8
+              write 4..8
+              flush 4..8
+            finish 4..8
+            synchronise
+        "#]],
     );
     let other = block.clone();
     drop(block);
@@ -158,16 +164,24 @@ fn bad_requests_are_errors() {
         heap.place(usize::MAX).unwrap_err(),
         heap.publish(heap.place(2).unwrap(), &[0; 3]).unwrap_err(),
         heap.publish(other.place(2).unwrap(), &[0; 2]).unwrap_err(),
-        block.patch(2, &[0; 2]).unwrap_err(),
-        block.patch(usize::MAX, &[0; 2]).unwrap_err(),
-        MemoryError::Host { call: "mmap", to: "map code for running", len: 65536, errno: libc::EACCES },
-        MemoryError::Host { call: "mprotect", to: "make code writable", len: 16, errno: libc::ENOMEM },
-        MemoryError::Host {
-            call: "memfd_create",
-            to: "make a memory file for code",
-            len: 16,
-            errno: libc::EMFILE,
-        },
+        MemoryError::Full { limit: 65536, mapped: 61440, len: 5000 },
+        MemoryError::Forked,
+        refused("mmap", "map code for running", libc::EACCES, None),
+        refused("mprotect", "make code writable", libc::ENOMEM, None),
+        refused("memfd_create", "make a memory file for code", libc::EMFILE, None),
+        refused("memfd_create", "make a memory file for code", libc::EACCES, Some(Policy::MemfdNoexec)),
+        refused("mprotect", "make code executable", libc::EACCES, Some(Policy::DenyWriteExecute)),
+        refused("mprotect", "make code executable", libc::EPERM, Some(Policy::Seccomp)),
+        refused("mprotect", "make code executable", libc::EACCES, Some(Policy::Selinux)),
+        refused(
+            "mmap",
+            "reserve room to run code",
+            libc::ENOMEM,
+            Some(Policy::AddressSpace { limit: 1 << 20 }),
+        ),
+        refused("mprotect", "make code writable", libc::ENOMEM, Some(Policy::DataSize { limit: 4096 })),
+        refused("mprotect", "make code writable", libc::ENOMEM, Some(Policy::MappingCount { limit: 65530 })),
+        refused("ftruncate", "size the memory file", libc::ENOMEM, Some(Policy::Overcommit)),
         MemoryError::Unsupported { wanted: "x86-64 processor under a Unix" },
     ];
     let text: String = errors.iter().map(|e| format!("{e}\n")).collect();
@@ -175,11 +189,19 @@ fn bad_requests_are_errors() {
         code memory: 18446744073709551615 bytes in one piece; rel32 reaches over 1073741824: split the code
         code memory: 3 bytes of code for a space of 2; place a larger one
         code memory: the space is of another heap; publish it where it was placed
-        code memory: a patch of 2 bytes at offset 2 leaves its block, which has 3
-        code memory: a patch of 2 bytes at offset 18446744073709551615 leaves its block, which has 3
-        code memory: mmap, to map code for running (65536 bytes), was refused: Permission denied (os error 13); a policy of the host forbids it (SELinux execmem, vm.memfd_noexec, a seccomp filter): `CodeHeap::probe` takes the strategy that is allowed, if one is
-        code memory: mprotect, to make code writable (16 bytes), was refused: Cannot allocate memory (os error 12); the process is at its limit of memory or of mappings: drop blocks
-        code memory: memfd_create, to make a memory file for code (16 bytes), was refused: Too many open files (os error 24); no file descriptor is free: close some, or use `Strategy::ProtectFlip`, which needs none
+        code memory: no room for 5000 bytes: 61440 are in use or in pieces, and the heap's limit is 65536; drop code, or raise `HeapOptions::limit`
+        code memory: this process is a child of fork, and the code is its parent's; make a heap here, or use `Strategy::ProtectFlip`, of which a child has a copy
+        code memory: mmap, to map code for running (4096 bytes), was refused: Permission denied (os error 13); a policy of the host forbids it (a security module; a sandbox): `CodeHeap::probe` takes the strategy that is allowed, if one is
+        code memory: mprotect, to make code writable (4096 bytes), was refused: Cannot allocate memory (os error 12); there is no memory, or the process is at its limit: drop code
+        code memory: memfd_create, to make a memory file for code (4096 bytes), was refused: Too many open files (os error 24); no file descriptor is free: close some, or use `Strategy::ProtectFlip`, which needs none
+        code memory: memfd_create, to make a memory file for code (4096 bytes), was refused: Permission denied (os error 13); the sysctl vm.memfd_noexec is 2: set it to 0 or 1, or use `Strategy::ProtectFlip`, which needs no memory file (`CodeHeap::probe` finds out)
+        code memory: mprotect, to make code executable (4096 bytes), was refused: Permission denied (os error 13); the process denies itself new code (prctl PR_SET_MDWE): start the process without it (for a service of systemd: MemoryDenyWriteExecute=no)
+        code memory: mprotect, to make code executable (4096 bytes), was refused: Operation not permitted (os error 1); a seccomp filter is on the process: let the filter pass memfd_create, membarrier, and mmap and mprotect with PROT_EXEC (for a service of systemd: MemoryDenyWriteExecute=no)
+        code memory: mprotect, to make code executable (4096 bytes), was refused: Permission denied (os error 13); SELinux is enforcing: let the domain of the process execute memory files, or have `execmem` for `Strategy::ProtectFlip` (`setsebool deny_execmem off`; `ausearch -m avc` shows the denial)
+        code memory: mmap, to reserve room to run code (4096 bytes), was refused: Cannot allocate memory (os error 12); RLIMIT_AS is 1048576 bytes: raise it, make `HeapOptions::region_size` smaller, or drop code
+        code memory: mprotect, to make code writable (4096 bytes), was refused: Cannot allocate memory (os error 12); RLIMIT_DATA is 4096 bytes: raise it, use `Strategy::DualMapping`, or drop code
+        code memory: mprotect, to make code writable (4096 bytes), was refused: Cannot allocate memory (os error 12); the sysctl vm.max_map_count is 65530: raise it, make `HeapOptions::region_size` larger, or drop code
+        code memory: ftruncate, to size the memory file (4096 bytes), was refused: Cannot allocate memory (os error 12); the sysctl vm.overcommit_memory is 2: make `HeapOptions::region_size` smaller, or drop code
         code memory: this target has no x86-64 processor under a Unix
     "#]].assert_eq(&text);
     // The failed publications gave their room back.
@@ -228,13 +250,13 @@ fn workload(heap: &CodeHeap, mut each: impl FnMut(&[(Block, Vec<u8>)])) -> Vec<(
         }
         each(&live);
         if let Some((block, code)) = live.first_mut()
-            && block.patch(1, &[round, round]).is_ok()
+            && block.replace(4, [round; 4]).is_ok()
         {
-            code[1..3].fill(round);
+            code[4..8].fill(round);
         } else if let Some((block, code)) = live.first_mut() {
             // Refused while it was begun: nothing changed. Refused behind the writing: the new bytes.
             let bytes = block.bytes();
-            assert!(bytes == *code || bytes[1..3] == [round, round]);
+            assert!(bytes == *code || bytes[4..8] == [round; 4]);
             *code = bytes;
         }
         each(&live);
@@ -296,8 +318,8 @@ fn behaves_as_a_list_of_blocks() {
                     let at = u.choose_index(live.len())?;
                     let (block, code) = &mut live[at];
                     if code.len() >= 4 {
-                        let offset = u.int_in_range(0..=code.len() - 4)?;
-                        let done = block.patch(offset, &[1, 2, 3, 4]);
+                        let offset = u.int_in_range(0..=code.len() / 4 - 1)? * 4;
+                        let done = block.replace(offset, [1, 2, 3, 4]);
                         *code = block.bytes();
                         assert!(done.is_err() || code[offset..offset + 4] == [1, 2, 3, 4]);
                     }
@@ -325,16 +347,34 @@ fn behaves_as_a_list_of_blocks() {
     .budget(Duration::from_secs(1));
 }
 
-/// Handles go to any thread, as their documentation says.
+/// At the heap's limit a room is taken wherever there is one, and what does not fit is an error; what lives is left
+/// as it is.
 #[test]
-fn handles_are_send_and_sync() {
-    fn anywhere<T: Send + Sync>(handle: &T) -> usize {
-        size_of_val(handle)
-    }
-    let (heap, _) = fake();
-    let space = heap.place(4).unwrap();
-    let sizes = [anywhere(&heap), anywhere(&space), anywhere(&publish(&heap, &[1]).unwrap())];
-    assert!(sizes[0] == size_of::<usize>() && sizes[2] == size_of::<usize>(), "a pointer each: {sizes:?}");
+fn a_limit_is_kept() {
+    let pages = FakePages::default();
+    let options =
+        HeapOptions { region_size: 128, step: 48, limit: 200, ..HeapOptions::new(Strategy::ProtectFlip) };
+    let heap = CodeHeap::over(Box::new(pages.clone()), options);
+    let mut blocks: Vec<Block> = vec![];
+    let error = loop {
+        match publish(&heap, &[7; 32]) {
+            Ok(block) => blocks.push(block),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, MemoryError::Full { limit: 200, mapped: 200, len: 32 });
+    assert_eq!((blocks.len(), pages.accessible().len()), (6, 200));
+    assert_eq!(
+        publish(&heap, &[1; 300]).unwrap_err(),
+        MemoryError::Full { limit: 200, mapped: 200, len: 300 }
+    );
+    // Eight bytes of the last page are left over, in the second region; the first has a free room.
+    let (freed, kept) = (blocks.remove(1).address(), blocks[0].address());
+    assert_eq!(publish(&heap, &[8; 20]).map(|block| block.address()), Ok(freed));
+    assert_eq!(pages.run(kept, 32), [7; 32]);
+    let last = blocks.pop().expect("in the second region").address();
+    let found = publish(&heap, &[9; 32]).map(|block| block.address());
+    assert!(found == Ok(freed) || found == Ok(last), "{found:x?}");
 }
 
 /// Threads share a heap: each finds its own bytes, whatever the others do.
@@ -347,16 +387,16 @@ fn threads_share_a_heap() {
             scope.spawn(move || {
                 let mut kept = vec![];
                 for round in 0_u8..100 {
-                    let code = vec![thread << 6 | round & 63; 1 + usize::from(round) % 70];
+                    let code = vec![thread << 6 | round & 63; 8 + usize::from(round) % 70];
                     let block = publish(&heap, &code).unwrap();
-                    block.patch(0, &[0xEE]).unwrap();
+                    block.replace(0, [0xEE; 8]).unwrap();
                     kept.push((block, code));
                     if round % 3 == 0 {
                         kept.swap_remove(kept.len() / 2);
                     }
                 }
                 for (block, code) in kept {
-                    assert_eq!(block.bytes(), [&[0xEE], &code[1..]].concat());
+                    assert_eq!(block.bytes(), [&[0xEE; 8], &code[8..]].concat());
                 }
             });
         }

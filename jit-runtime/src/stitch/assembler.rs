@@ -4,6 +4,7 @@ use super::constant::{Constant, ConstantUse};
 use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, Position, Section};
 use super::listing::{Mark, Note};
+use super::patch::PatchPoint;
 use super::section::{ALIGNMENT, Buffer};
 use jit_asm::{AlignSink, Field, LinkSink, Sink, Template, padding};
 
@@ -22,6 +23,8 @@ pub(super) struct Relocation {
     pub(super) field: Position,
     pub(super) tail: u32,
     pub(super) to: Function,
+    /// Which patch point the field is, if it is one.
+    pub(super) patch_point: Option<PatchPoint>,
 }
 
 /// Code under construction. See the module for how it works.
@@ -48,6 +51,8 @@ pub struct Assembler {
     pub(super) constants: Vec<ConstantUse>,
     /// Data among the code, in the order in which it was emitted: where, and how many bytes.
     pub(super) data: Vec<(Position, u32)>,
+    /// The fields that can be patched when the code is published, in the order in which they were emitted.
+    pub(super) patchable: Vec<Position>,
     pub(super) notes: Vec<(Position, Note)>,
     error: Option<StitchError>,
     /// A label was not what it should be. Kept apart from `error`, so that emission need not call anybody to
@@ -88,6 +93,7 @@ impl Assembler {
         self.relocations.clear();
         self.constants.clear();
         self.data.clear();
+        self.patchable.clear();
         self.notes.clear();
         (self.error, self.slip) = (None, None);
     }
@@ -200,6 +206,13 @@ impl Assembler {
         self.active.set_word(at.0, value as u32);
     }
 
+    /// The patchable target that was emitted last: `call {f: patchable}`. Published code re-targets it by this
+    /// name ([`super::Code::retarget`]).
+    #[must_use]
+    pub fn last_patch_point(&self) -> Option<PatchPoint> {
+        self.patchable.len().checked_sub(1).map(|last| PatchPoint(last as u32))
+    }
+
     /// Put a number into the listing here. Free of cost when no listing is kept.
     #[inline(always)]
     pub fn mark(&mut self, mark: Mark) {
@@ -252,6 +265,11 @@ impl Assembler {
         Position::new(self.section, self.active.len() + ahead)
     }
 
+    /// Whether a position in the section being written is that of something emitted; of the other section, all are.
+    fn is_emitted(&self, at: Position) -> bool {
+        at.section() != self.section || at.offset() < self.active.len()
+    }
+
     /// Make room in the section being written. When it would pass its limit, start over with an empty
     /// one and the error kept: nothing that waits may point to what is no longer there.
     #[cold]
@@ -268,6 +286,7 @@ impl Assembler {
         self.relocations.clear();
         self.constants.clear();
         self.data.clear();
+        self.patchable.clear();
         self.notes.clear();
         if !self.active.has_room(more) {
             self.active.grow(more).expect("a template is shorter than a section may be");
@@ -346,6 +365,11 @@ impl AlignSink for Assembler {
         });
         self.active.rely_on_alignment();
     }
+
+    fn note_patchable(&mut self, ahead: u32) {
+        self.patchable.push(self.position(ahead));
+        self.active.rely_on_alignment();
+    }
 }
 
 impl LinkSink<Label> for Assembler {
@@ -367,7 +391,13 @@ impl LinkSink<Label> for Assembler {
 
 impl LinkSink<Function> for Assembler {
     fn link_rel32(&mut self, field: Field, to: Function) -> [u8; 4] {
-        self.relocations.push(Relocation { field: self.position(field.ahead), tail: field.tail, to });
+        let place = self.position(field.ahead);
+        // Patch points of what is emitted next were noted last.
+        let recent = self.patchable.iter().rev().take_while(|p| !self.is_emitted(**p));
+        let patch_point = recent.zip(1..).find_map(|(point, back)| {
+            (*point == place).then(|| PatchPoint((self.patchable.len() - back) as u32))
+        });
+        self.relocations.push(Relocation { field: place, tail: field.tail, to, patch_point });
         [0; 4]
     }
 }

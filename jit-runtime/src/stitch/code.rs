@@ -2,16 +2,18 @@
 
 use super::label::CodePtr;
 use super::listing::Listing;
+use super::patch::PatchPoints;
 use crate::memory::Block;
 use std::ops::Range;
 
-/// Executable code. Cloning gives another handle; the memory is freed when the last one is dropped.
+/// Executable code. Nothing of it changes but its patch points ([`Code::retarget`]). Cloning gives another handle; the memory is freed when the last one is dropped.
 #[derive(Clone, Debug)]
 pub struct Code {
     pub(super) block: Block,
     pub(super) len: u32,
     pub(super) code_len: u32,
     pub(super) data: std::sync::Arc<[Range<usize>]>,
+    pub(super) patch_points: Option<std::sync::Arc<PatchPoints>>,
     pub(super) listing: Option<std::sync::Arc<Listing>>,
 }
 

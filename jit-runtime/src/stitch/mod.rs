@@ -38,6 +38,7 @@ mod constant;
 mod error;
 mod label;
 mod listing;
+mod patch;
 mod seal;
 mod section;
 #[cfg(test)]
@@ -49,4 +50,5 @@ pub use constant::Constant;
 pub use error::StitchError;
 pub use label::{CodePtr, Function, Label, Section};
 pub use listing::{Listing, Mark, Note};
+pub use patch::{PatchError, PatchPoint, Target};
 pub use seal::Sealed;

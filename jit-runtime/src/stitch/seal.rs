@@ -6,7 +6,8 @@ use super::constant::Pool;
 use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, LabelState, Position};
 use super::listing::Listing;
-use super::section::{ALIGNMENT, Buffer};
+use super::patch::{self, PatchPoint, PatchPoints, SLOT, STONE};
+use super::section::{ALIGNMENT, Buffer, POISON};
 use crate::memory::CodeHeap;
 use crate::templates;
 use std::ops::Range;
@@ -32,8 +33,9 @@ pub struct Sealed {
     len: u32,
     /// Where each function that is called has its veneer, should it be out of reach.
     veneers: Vec<(Function, u32)>,
-    /// Where templates put data among the code, in order.
+    /// Where there is data among the code, in order: of templates, and the targets of stepping stones.
     data: Vec<Range<usize>>,
+    patch_points: Option<Arc<PatchPoints>>,
 }
 
 impl Assembler {
@@ -65,12 +67,23 @@ impl Sealed {
         let first = end.next_multiple_of(VENEER);
         let veneers: Vec<_> = functions.into_iter().zip((first..).step_by(VENEER as usize)).collect();
         let end = veneers.last().map_or(end, |&(_, at)| at + VENEER);
-        let pool = Pool::behind(end as usize, &assembler.constants);
+        let patch_points = settle_patch_points(&assembler.patchable, cold_at, end);
+        let end = patch_points.as_ref().map_or(end as usize, PatchPoints::end);
+        let pool = Pool::behind(end, &assembler.constants);
         let len = u32::try_from(pool.end()).ok().filter(|&len| len <= Position::WHOLE);
         let (len, code_len) = (len.ok_or(StitchError::TooLong)?, pool.start() as u32);
         assembler.hot_and_cold().0.pad_to(len);
         let data = settle_data(&assembler.data, cold_at);
-        let mut sealed = Sealed { assembler, cold_at, code_len, len, veneers, data };
+        let mut sealed = Sealed {
+            assembler,
+            cold_at,
+            code_len,
+            len,
+            veneers,
+            data,
+            patch_points: patch_points.map(Arc::new),
+        };
+        sealed.put_stones();
         sealed.aim_waiting()?;
         sealed.put_constants(&pool);
         Ok(sealed)
@@ -88,7 +101,8 @@ impl Sealed {
         self.code_len as usize
     }
 
-    /// Where there is data of templates among the instructions, in order.
+    /// Where there is data among the instructions, in order: what templates put there, and the addresses by
+    /// which patch points reach what is far away.
     #[must_use]
     pub fn data(&self) -> &[Range<usize>] {
         &self.data
@@ -150,7 +164,14 @@ impl Sealed {
             .assembler
             .keeps_notes()
             .then(|| Arc::new(Listing::settle(&self.assembler.notes, self.cold_at)));
-        Ok(Code { block, len: self.len, code_len: self.code_len, data: self.data.as_slice().into(), listing })
+        Ok(Code {
+            block,
+            len: self.len,
+            code_len: self.code_len,
+            data: self.data.as_slice().into(),
+            patch_points: self.patch_points.clone(),
+            listing,
+        })
     }
 
     /// Write the distances that no chain has written.
@@ -187,14 +208,41 @@ impl Sealed {
         for i in 0..self.assembler.relocations.len() {
             let relocation = self.assembler.relocations[i];
             let field = relocation.field.settle(self.cold_at).0;
-            let from = address + (field + 4 + relocation.tail) as usize;
-            let near = i32::try_from((relocation.to.0 as i64).wrapping_sub(from as i64));
-            let distance = near.unwrap_or_else(|_| {
-                let at = self.veneer_of(relocation.to);
+            let near = patch::distance(address, field + relocation.tail, relocation.to.0);
+            let distance = near.unwrap_or_else(|| {
+                let at = match relocation.patch_point {
+                    Some(point) => self.stone_to(point, relocation.to),
+                    None => self.veneer_of(relocation.to),
+                };
                 at.wrapping_sub(field + 4 + relocation.tail) as i32
             });
             self.assembler.hot_and_cold().0.set_word(field, distance as u32);
         }
+    }
+
+    /// Write the stepping stones, which lead nowhere yet: to an address that no processor has.
+    fn put_stones(&mut self) {
+        let Some(points) = self.patch_points.clone() else { return };
+        for number in 0..points.fields.len() {
+            let at = points.stone_of(PatchPoint(number as u32));
+            self.put_stone(at, u64::from_ne_bytes([POISON; 8]));
+            let slot = (at + SLOT) as usize;
+            self.data.push(slot..slot + 8);
+        }
+    }
+
+    fn put_stone(&mut self, at: u32, target: u64) {
+        let mut bytes = Vec::with_capacity(STONE as usize);
+        patch::stone(&mut bytes, target);
+        self.assembler.hot_and_cold().0.bytes_mut()[at as usize..][..bytes.len()].copy_from_slice(&bytes);
+    }
+
+    /// Aim the stepping stone of a patch point, and tell where it is.
+    fn stone_to(&mut self, point: PatchPoint, to: Function) -> u32 {
+        let points = self.patch_points.as_ref().expect("there is one, so there are some");
+        let at = points.stone_of(point);
+        self.put_stone(at, to.0 as u64);
+        at
     }
 
     /// Write the veneer of `to`, unless it stands already, and tell where.
@@ -210,6 +258,15 @@ impl Sealed {
         room[..bytes.len()].copy_from_slice(&bytes);
         at
     }
+}
+
+/// The patch points of both sections, their stepping stones placed behind `end`.
+fn settle_patch_points(patchable: &[Position], cold_at: u32, end: u32) -> Option<PatchPoints> {
+    if patchable.is_empty() {
+        return None;
+    }
+    let fields = patchable.iter().map(|at| at.settle(cold_at).0).collect();
+    Some(PatchPoints { fields, stones_at: end.next_multiple_of(STONE) })
 }
 
 /// The data of both sections, in the order of their places.

@@ -139,7 +139,8 @@ impl<F: FunctionPointer, C: CodeHandle> EntryPoint<F, C> {
     ///   rcx, r8 and r9, with rsp + 8 a multiple of 16; a result goes out in rax (and rdx); rbx, rbp and r12
     ///   to r15 are as they were when it returns, so it saves those that it uses.
     /// - What it touches in memory is its to touch, and code that it jumps to or calls outside this one stays
-    ///   published as long as the entry point is used.
+    ///   published as long as the entry point is used. That goes for every target that its patch points are
+    ///   ever given.
     /// - Where a panic may pass through it, `F` is `extern "C-unwind"`, the code keeps the frame convention
     ///   ([`crate::frame`]) in a heap that has a [`super::Gate`], and does not touch rbx or r12 to r15: the
     ///   record of the convention restores rbp only. Code that wants these is entered by a gate.

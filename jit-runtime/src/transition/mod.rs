@@ -29,8 +29,8 @@
 //! rsi, rdx, rcx, r8, r9, results in rax and rdx.
 //!
 //! **Cost.** To enter and return is some forty instructions (5 ns), to call Rust through a stub and return
-//! nine (3 ns); `cargo test -p jit-runtime --release --test costs -- --nocapture` prints both. Nothing
-//! is allocated, and there are no thread-locals.
+//! nine (3 ns); `cargo bench -p jit-benches --bench crossings` prints both. Nothing is
+//! allocated, and there are no thread-locals.
 //!
 //! Code that needs none of this, a leaf that keeps the C ABI by itself, is an [`EntryPoint`].
 //!

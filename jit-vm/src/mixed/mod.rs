@@ -45,7 +45,7 @@ use crate::verify::Program;
 use calls::Owned;
 use context::{Context, FunctionState, State};
 use core::fmt;
-use jit_runtime::memory::{CodeHeap, MemoryError};
+use jit_runtime::memory::{CodeHeap, HeapOptions, MemoryError};
 use jit_runtime::stitch::StitchError;
 use jit_runtime::tier::policy::{History, Thresholds, Tier};
 use jit_runtime::tier::{CodeMap, EntryTable};
@@ -173,7 +173,9 @@ impl Vm {
     /// The host refuses memory, or this target has no native code; [`crate::Interpreter`] runs everywhere.
     pub fn new(program: impl Into<Arc<Program>>, options: Options) -> Result<Vm, SetupError> {
         let program: Arc<Program> = program.into();
-        let heap = CodeHeap::probe().map_err(SetupError::Memory)?;
+        // A VM does not leave its thread, and its code runs nowhere else.
+        let alone = HeapOptions::probe().map(|probed| HeapOptions { other_threads: false, ..probed });
+        let heap = alone.and_then(CodeHeap::with).map_err(SetupError::Memory)?;
         let gate = Gate::new(&heap).map_err(SetupError::Gate)?;
         let count = program.functions().len();
         let rust = calls::publish(&heap, &gate).map_err(SetupError::Stubs)?;

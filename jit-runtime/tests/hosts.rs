@@ -1,0 +1,282 @@
+//! Hosts that refuse: limits of memory, policies against new code; and what happens at addresses where no code
+//! is.
+//!
+//! Limits, filters and faults are for good, so each test runs what it is about in a process of its own: this
+//! program again, with the name of a role in its environment.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(unsafe_code)]
+
+use expect_test::expect;
+use jit_runtime::memory::{CodeHeap, HeapOptions, MemoryError, Policy, Strategy};
+use jit_runtime::stitch::{Assembler, Code, StitchError};
+use jit_runtime::x64;
+use std::fmt::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output};
+
+const ROLE: &str = "JIT_RUNTIME_TEST_ROLE";
+const BOTH: [Strategy; 2] = [Strategy::DualMapping, Strategy::ProtectFlip];
+
+/// Whether this process is to play `role`.
+fn plays(role: &str) -> bool {
+    let plays = std::env::var(ROLE).is_ok_and(|wanted| wanted == role);
+    if plays {
+        println!(); // ends the line that the harness began
+    }
+    plays
+}
+
+/// How a process of this program ends in which the test `test` finds that it plays `role`.
+fn play(test: &str, role: &str) -> Output {
+    let program = std::env::current_exe().expect("Linux tells");
+    let mut command = Command::new(program);
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(ROLE, role);
+    command.output().expect("this program runs")
+}
+
+/// What it printed between the lines of the test harness, if all went well.
+fn told(test: &str, role: &str) -> String {
+    let output = play(test, role);
+    let text = String::from_utf8(output.stdout).expect("the role prints text");
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text.lines().filter_map(|line| line.strip_prefix("> ")).map(|line| line.to_owned() + "\n").collect()
+}
+
+fn returns(heap: &CodeHeap, value: i32) -> Result<Code, StitchError> {
+    let mut asm = Assembler::new();
+    x64!(asm => mov eax, {value}; ret);
+    asm.seal()?.publish(heap)
+}
+
+fn call(code: &Code) -> i32 {
+    // SAFETY: `returns` made it, or what takes nothing and returns an integer, too.
+    unsafe { code.entry::<extern "C" fn() -> i32>() }.call()
+}
+
+/// Fill a heap until the host or its own limit refuses; all that was published runs then, and when something is
+/// dropped there is room again.
+fn fill(options: HeapOptions) -> MemoryError {
+    let heap = CodeHeap::with(options).expect("Linux on x86-64");
+    let mut codes: Vec<Code> = vec![];
+    let error = loop {
+        let mut asm = Assembler::new();
+        x64!(asm => mov eax, {codes.len() as i32}; ret);
+        (0..2000).for_each(|_| x64!(asm => nop));
+        match asm.seal().expect("no labels").publish(&heap) {
+            Ok(code) => codes.push(code),
+            Err(StitchError::Memory(error)) => break error,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert!(codes.len() > 10, "{} before {error}", codes.len());
+    for (n, code) in codes.iter().enumerate() {
+        assert_eq!(call(code), n as i32, "after {error}");
+    }
+    codes.swap_remove(3);
+    let again = returns(&heap, 4711).expect("there is room again");
+    assert_eq!(call(&again), 4711);
+    error
+}
+
+#[test]
+fn a_heap_at_its_own_limit_is_an_error() {
+    for strategy in BOTH {
+        let error = fill(HeapOptions { limit: 200 << 10, ..HeapOptions::new(strategy) });
+        assert!(matches!(error, MemoryError::Full { limit: 204_800, mapped: 204_800, len: 2006 }), "{error}");
+    }
+}
+
+/// The soft limit of a resource for this process from here on.
+fn limit(resource: libc::__rlimit_resource_t, bytes: usize) {
+    let limit = libc::rlimit { rlim_cur: bytes as u64, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the call reads a struct that is filled in.
+    assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
+}
+
+/// Bytes of a line of `/proc/self/status`.
+fn status(name: &str) -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("a line of this name");
+    1024 * line.split_whitespace().next().and_then(|n| n.parse::<usize>().ok()).expect("kilobytes")
+}
+
+#[test]
+fn a_process_at_its_limit_of_address_space_is_an_error() {
+    if plays("address space") {
+        for strategy in BOTH {
+            limit(libc::RLIMIT_AS, status("VmSize:") + (8 << 20));
+            let options = HeapOptions { region_size: 128 << 10, ..HeapOptions::new(strategy) };
+            let error = fill(options);
+            limit(libc::RLIMIT_AS, usize::MAX);
+            let MemoryError::Host { call: "mmap", policy: Some(Policy::AddressSpace { limit }), .. } = error
+            else {
+                panic!("{error}")
+            };
+            assert!(limit > 8 << 20);
+            println!("> {}", error.to_string().replace(&limit.to_string(), "N"));
+        }
+        return;
+    }
+    let text = told("a_process_at_its_limit_of_address_space_is_an_error", "address space");
+    expect![[r#"
+        code memory: mmap, to reserve room to write code (131072 bytes), was refused: Cannot allocate memory (os error 12); RLIMIT_AS is N bytes: raise it, make `HeapOptions::region_size` smaller, or drop code
+        code memory: mmap, to reserve room for code (131072 bytes), was refused: Cannot allocate memory (os error 12); RLIMIT_AS is N bytes: raise it, make `HeapOptions::region_size` smaller, or drop code
+    "#]].assert_eq(&text);
+}
+
+#[test]
+fn a_process_at_its_limit_of_data_is_an_error() {
+    if plays("data") {
+        limit(libc::RLIMIT_DATA, status("VmData:") + (2 << 20));
+        let error = fill(HeapOptions::new(Strategy::ProtectFlip));
+        limit(libc::RLIMIT_DATA, usize::MAX);
+        let MemoryError::Host { policy: Some(Policy::DataSize { limit }), .. } = error else {
+            panic!("{error}")
+        };
+        println!("> {}", error.to_string().replace(&limit.to_string(), "N"));
+        return;
+    }
+    let text = told("a_process_at_its_limit_of_data_is_an_error", "data");
+    expect![[r#"
+        code memory: mprotect, to make code writable (16384 bytes), was refused: Cannot allocate memory (os error 12); RLIMIT_DATA is N bytes: raise it, use `Strategy::DualMapping`, or drop code
+    "#]].assert_eq(&text);
+}
+
+/// What each way to a heap says.
+fn attempts() -> String {
+    let mut text = String::new();
+    for strategy in BOTH {
+        let outcome = CodeHeap::new(strategy).map_err(StitchError::Memory).and_then(|heap| returns(&heap, 1));
+        let outcome = outcome.map_or_else(|e| e.to_string(), |code| format!("returns {}", call(&code)));
+        let _ = writeln!(text, "> {strategy}: {outcome}");
+    }
+    let probe = CodeHeap::probe().map_or_else(|e| e.to_string(), |heap| heap.strategy().to_string());
+    text + "> probe: " + &probe + "\n"
+}
+
+/// `prctl(PR_SET_MDWE)`, as systemd's MemoryDenyWriteExecute sets it.
+#[test]
+fn a_process_that_denies_itself_new_code_says_so() {
+    if plays("mdwe") {
+        let (refuse_exec_gain, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
+        // SAFETY: this request sets a flag of the process and takes no pointer.
+        let done = unsafe { libc::prctl(libc::PR_SET_MDWE, refuse_exec_gain, unused, unused, unused) };
+        if done == 0 {
+            print!("{}", attempts());
+        } else {
+            println!("> too old a kernel");
+        }
+        return;
+    }
+    let text = told("a_process_that_denies_itself_new_code_says_so", "mdwe");
+    if text == "too old a kernel\n" {
+        return;
+    }
+    expect![[r#"
+        dual mapping: no memory for the code: code memory: mprotect, to make code executable (16384 bytes), was refused: Permission denied (os error 13); the process denies itself new code (prctl PR_SET_MDWE): start the process without it (for a service of systemd: MemoryDenyWriteExecute=no)
+        mprotect flip: no memory for the code: code memory: mprotect, to make code executable (16384 bytes), was refused: Permission denied (os error 13); the process denies itself new code (prctl PR_SET_MDWE): start the process without it (for a service of systemd: MemoryDenyWriteExecute=no)
+        probe: code memory: mprotect, to make code executable (4096 bytes), was refused: Permission denied (os error 13); the process denies itself new code (prctl PR_SET_MDWE): start the process without it (for a service of systemd: MemoryDenyWriteExecute=no)
+    "#]].assert_eq(&text);
+}
+
+/// A filter that refuses some calls with EPERM, as sandboxes have it.
+fn refuse(calls: &[libc::c_long]) {
+    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)];
+    for &call in calls {
+        let jump = statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32);
+        program.push(libc::sock_filter { jf: 1, ..jump });
+        program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32));
+    }
+    program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW));
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: this request sets a flag of the process and takes no pointer.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+    let filter = libc::SECCOMP_MODE_FILTER;
+    // SAFETY: the program and its instructions live until the call returns, which copies them.
+    let done = unsafe { libc::prctl(libc::PR_SET_SECCOMP, filter, &raw const program) };
+    assert_eq!(done, 0);
+}
+
+/// Without memory files the flip is taken; without changes of protection nothing is; and without the barrier,
+/// which the processor can do without, code is published all the same.
+#[test]
+fn a_filter_is_named() {
+    let roles: [(&str, &[libc::c_long]); 3] = [
+        ("no memory files", &[libc::SYS_memfd_create]),
+        ("no protection", &[libc::SYS_mprotect]),
+        ("no barrier", &[libc::SYS_membarrier]),
+    ];
+    let mut text = String::new();
+    for (role, calls) in roles {
+        if plays(role) {
+            refuse(calls);
+            print!("{}", attempts());
+            return;
+        }
+        if std::env::var_os(ROLE).is_none() {
+            let _ = write!(text, "{role}\n{}", told("a_filter_is_named", role));
+        }
+    }
+    expect![[r#"
+        no memory files
+        dual mapping: no memory for the code: code memory: memfd_create, to make a memory file for code (16777216 bytes), was refused: Operation not permitted (os error 1); a seccomp filter is on the process: let the filter pass memfd_create, membarrier, and mmap and mprotect with PROT_EXEC (for a service of systemd: MemoryDenyWriteExecute=no)
+        mprotect flip: returns 1
+        probe: mprotect flip
+        no protection
+        dual mapping: no memory for the code: code memory: mprotect, to make code executable (16384 bytes), was refused: Operation not permitted (os error 1); a seccomp filter is on the process: let the filter pass memfd_create, membarrier, and mmap and mprotect with PROT_EXEC (for a service of systemd: MemoryDenyWriteExecute=no)
+        mprotect flip: no memory for the code: code memory: mprotect, to make code writable (16384 bytes), was refused: Operation not permitted (os error 1); a seccomp filter is on the process: let the filter pass memfd_create, membarrier, and mmap and mprotect with PROT_EXEC (for a service of systemd: MemoryDenyWriteExecute=no)
+        probe: code memory: mprotect, to make code writable (4096 bytes), was refused: Operation not permitted (os error 1); a seccomp filter is on the process: let the filter pass memfd_create, membarrier, and mmap and mprotect with PROT_EXEC (for a service of systemd: MemoryDenyWriteExecute=no)
+        no barrier
+        dual mapping: returns 1
+        mprotect flip: returns 1
+        probe: dual mapping
+    "#]].assert_eq(&text);
+}
+
+/// Code that is not there traps: freed, not written yet, not accessible yet, beside the region.
+#[test]
+fn what_is_no_code_traps() {
+    const PLACES: [(&str, i32); 5] = [
+        ("freed", libc::SIGTRAP),
+        ("not written", libc::SIGTRAP),
+        ("not accessible", libc::SIGSEGV),
+        ("below the region", libc::SIGSEGV),
+        ("above the region", libc::SIGSEGV),
+    ];
+    for (strategy, name) in BOTH.into_iter().zip(["dual", "flip"]) {
+        for (place, signal) in PLACES {
+            let role = format!("{name}, {place}");
+            if plays(&role) {
+                let heap = CodeHeap::new(strategy).expect("Linux on x86-64");
+                let code = returns(&heap, 1).expect("room");
+                let space = heap.place(100).expect("room");
+                let freed = code.address();
+                drop(code);
+                let region = space.region();
+                let address = match place {
+                    "freed" => freed,
+                    "not written" => space.address() + 50,
+                    "not accessible" => region.start + heap.stats().mapped,
+                    "below the region" => region.start - 1,
+                    _ => region.end,
+                };
+                // The action of the standard library's handler is to print and go on to the default.
+                for signal in [libc::SIGSEGV, libc::SIGTRAP] {
+                    // SAFETY: the default action runs no code of this process.
+                    unsafe { libc::signal(signal, libc::SIG_DFL) };
+                }
+                let mut asm = Assembler::new();
+                x64!(asm => mov rax, {address as i64}; jmp rax);
+                // Elsewhere: it would take the freed room.
+                let elsewhere = CodeHeap::new(strategy).expect("Linux on x86-64");
+                let jump = asm.seal().expect("no labels").publish(&elsewhere).expect("room");
+                panic!("{role} returned {}", call(&jump));
+            }
+            if std::env::var_os(ROLE).is_none() {
+                let status = play("what_is_no_code_traps", &role).status;
+                assert_eq!(status.signal(), Some(signal), "{role}: {status}");
+            }
+        }
+    }
+}
