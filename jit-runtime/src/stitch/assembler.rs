@@ -5,8 +5,9 @@ use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, Position, Section};
 use super::listing::{Mark, Note};
 use super::patch::PatchPoint;
+use super::processor::detected_features;
 use super::section::{ALIGNMENT, Buffer};
-use jit_asm::{AlignSink, Field, LinkSink, Sink, Template, padding};
+use jit_asm::{AlignSink, Features, Field, LinkSink, Sink, Template, padding};
 
 /// A field that is aimed at a label when the code is sealed, because a chain has no room for its tail.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ pub(super) struct Relocation {
 /// x64!(asm => add rax, rcx; dec rcx; jnz {again}; ret);
 /// assert!(asm.seal().is_ok());
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Assembler {
     /// The section being written; `resting` is the other one. Swapped when the client switches, so that
     /// emission never asks which.
@@ -46,6 +47,8 @@ pub struct Assembler {
     resting: Buffer,
     section: Section,
     keeps_notes: bool,
+    /// What templates may need.
+    features: Features,
     pub(super) waiting: Vec<Waiting>,
     pub(super) relocations: Vec<Relocation>,
     pub(super) constants: Vec<ConstantUse>,
@@ -64,10 +67,31 @@ pub struct Assembler {
 enum Slip {
     Unknown(Label),
     BoundTwice(Label),
+    Beyond(&'static Template, Features),
+}
+
+impl Default for Assembler {
+    fn default() -> Assembler {
+        Assembler {
+            active: Buffer::default(),
+            resting: Buffer::default(),
+            section: Section::Hot,
+            keeps_notes: false,
+            features: detected_features(),
+            waiting: vec![],
+            relocations: vec![],
+            constants: vec![],
+            data: vec![],
+            patchable: vec![],
+            notes: vec![],
+            error: None,
+            slip: None,
+        }
+    }
 }
 
 impl Assembler {
-    /// An empty assembler that writes to the hot section.
+    /// An empty assembler that writes to the hot section, for this processor.
     #[must_use]
     pub fn new() -> Assembler {
         Assembler::default()
@@ -84,7 +108,19 @@ impl Assembler {
         }
     }
 
-    /// Forget everything emitted, every label and every error; keep the memory.
+    /// Take templates that need `features` from here on, and no others: those of the processor that will run the
+    /// code. An assembler begins with [`detected_features`]. What every x86-64 has is always taken.
+    pub fn set_features(&mut self, features: Features) {
+        self.features = features;
+    }
+
+    /// The extensions that templates may need.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// Forget everything emitted, every label and every error; keep the memory and the features.
     pub fn clear(&mut self) {
         self.switch_to(Section::Hot);
         self.active.clear();
@@ -182,6 +218,7 @@ impl Assembler {
 
     /// Emit a template without value holes.
     pub fn emit(&mut self, template: &'static Template) {
+        self.demand(template);
         if template.align > 1 {
             self.align(template.align.into(), 0);
         }
@@ -226,6 +263,7 @@ impl Assembler {
         let slip = self.slip.take().map(|slip| match slip {
             Slip::Unknown(label) => StitchError::UnknownLabel { label },
             Slip::BoundTwice(label) => StitchError::BoundTwice { label },
+            Slip::Beyond(template, missing) => StitchError::beyond(template, missing),
         });
         self.error.take().or(slip)
     }
@@ -308,6 +346,16 @@ impl Assembler {
         self.notes.push((self.here(), Note::Template(template)));
     }
 
+    /// Note that `template` needs what there is not, if it does. What it needs is a constant: most need nothing,
+    /// and then nothing is left of this.
+    #[inline(always)]
+    fn demand(&mut self, template: &'static Template) {
+        let beyond = template.effects.features.difference(Features::BASELINE);
+        if !beyond.is_empty() && !self.features.contains(beyond) {
+            self.slip(Slip::Beyond(template, beyond.difference(self.features)));
+        }
+    }
+
     /// Keep the last slip. In line: a call would make the compiler forget where the cursor is.
     #[inline(always)]
     fn slip(&mut self, slip: Slip) {
@@ -338,6 +386,7 @@ impl Sink for Assembler {
     /// Whether a listing is kept is not asked here: a buffer whose assembler keeps one never has room.
     #[inline(always)]
     fn put_template<const N: usize>(&mut self, bytes: &[u8; N], template: &'static Template) -> &mut [u8; N] {
+        self.demand(template);
         if self.active.has_room(N) {
             self.active.put_piece(bytes)
         } else {

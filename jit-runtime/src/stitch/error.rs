@@ -2,6 +2,7 @@
 
 use super::label::{CodePtr, Label};
 use crate::memory::MemoryError;
+use jit_asm::{Features, Template};
 use std::fmt;
 
 /// Why code was not sealed or not published.
@@ -39,8 +40,23 @@ pub enum StitchError {
         /// How long it was.
         len: usize,
     },
+    /// A template needs what the processor, or the set that the assembler was given, has not got.
+    Beyond {
+        /// Its name, or its instructions if it has none.
+        template: String,
+        /// What it needs besides.
+        missing: Features,
+    },
     /// The memory for the code was not to be had.
     Memory(MemoryError),
+}
+
+impl StitchError {
+    pub(super) fn beyond(template: &'static Template, missing: Features) -> StitchError {
+        let instructions = || template.lines.iter().map(|line| line.text).collect::<Vec<_>>().join("; ");
+        let named = (!template.name.is_empty()).then(|| template.name.to_owned());
+        StitchError::Beyond { template: named.unwrap_or_else(instructions), missing }
+    }
 }
 
 impl fmt::Display for StitchError {
@@ -66,6 +82,11 @@ impl fmt::Display for StitchError {
             StitchError::PatchOutside { at, len } => {
                 write!(f, "a patch of {len} bytes at {at} lies outside what has been emitted")
             }
+            StitchError::Beyond { template, missing } => write!(
+                f,
+                "the template `{template}` needs {missing}, which is not among the assembler's features: ask \
+                 `detected_features` and emit another template where it is missing"
+            ),
             StitchError::Memory(e) => write!(f, "no memory for the code: {e}"),
         }
     }

@@ -39,6 +39,7 @@ mod error;
 mod label;
 mod listing;
 mod patch;
+mod processor;
 mod seal;
 mod section;
 #[cfg(test)]
@@ -51,4 +52,5 @@ pub use error::StitchError;
 pub use label::{CodePtr, Function, Label, Section};
 pub use listing::{Listing, Mark, Note};
 pub use patch::{PatchError, PatchPoint, Target};
+pub use processor::detected_features;
 pub use seal::Sealed;
