@@ -25,6 +25,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("deopt", &["stitch", "frame"]),
     ("tier", &["memory", "deopt", "transition"]),
     ("observe", &["memory", "stitch", "deopt"]),
+    // Asserts of all their types what may go to another thread.
+    ("threads", &["memory", "registers", "stitch", "frame", "transition", "deopt", "tier"]),
 ];
 
 /// Each module of `jit-asm`, and of its `x64`, and what it may name.

@@ -23,6 +23,23 @@
 //! **Invariants.** Who may name whom is a table in `ARCHITECTURE.md`, and tested. `unsafe` lives in `memory`,
 //! `transition` and `deopt`, one operation a block. No machine-code byte is written by hand.
 //!
+//! **Threads.** What is `Send` and `Sync`, and why; the crate asserts it.
+//!
+//! | type | | why |
+//! |---|---|---|
+//! | [`memory::CodeHeap`], [`memory::Space`], [`memory::Block`], [`stitch::Code`] | `Send`, `Sync` | handles of a heap behind a lock; its bytes change by aligned stores only, and only at patch points |
+//! | [`transition::EntryPoint`], [`transition::Gate`] | `Send`, `Sync` | code that is never written under them; what the code itself touches is in the contract of whoever vouches for it |
+//! | [`stitch::Assembler`], [`stitch::Sealed`], [`registers::StackCache`], [`deopt::FrameMaps`], [`tier::CodeMap`] | `Send`, `Sync` | plain data; a job on another thread compiles and hands over what is sealed |
+//! | labels, patch points, offsets, addresses, options, errors | `Send`, `Sync` | numbers |
+//! | [`transition::Machine`] | `Send`, not `Sync` | it points into the stack of the thread that runs its code, and at nothing between two runs. Its stack limit alone is for other threads: an atomic |
+//! | [`transition::Frames`] | neither | it walks the stack of the thread it was made on |
+//! | [`memory::Pages`], [`memory::Mapping`] | `Send`, not `Sync` | used under the lock of the heap |
+//!
+//! Code that is published or patched while other threads run code: [`memory`] says when that is sound.
+//!
+//! **Targets.** x86-64 under a Unix. On any other target the crate compiles, and whoever asks for a code heap gets
+//! [`memory::MemoryError::Unsupported`].
+//!
 //! **Cost.** Each module says its own.
 
 pub mod deopt;
@@ -32,6 +49,7 @@ pub mod memory;
 pub mod observe;
 pub mod registers;
 pub mod stitch;
+mod threads;
 pub mod tier;
 pub mod transition;
 

@@ -1,0 +1,61 @@
+//! What may go to another thread, asserted: the table in the documentation of the crate, as code. A change that
+//! breaks it does not compile.
+
+use crate::deopt::{Captured, FrameMaps, FrameState};
+use crate::frame::{CodeRecord, FrameSize, RecordError};
+use crate::memory::{
+    Block, CodeHeap, HeapOptions, HeapStats, Mapping, MemoryError, Pages, Policy, Space, Strategy,
+};
+use crate::registers::StackCache;
+use crate::stitch::{
+    Assembler, Code, CodePtr, Constant, Function, Label, Listing, PatchError, PatchPoint, Sealed,
+    StitchError, Target,
+};
+use crate::tier::policy::{History, Thresholds};
+use crate::tier::{CodeMap, EntryTable, Retired};
+use crate::transition::{
+    Checked, Cut, Entry, EntryPoint, Frame, Frames, Gate, GateError, Machine, NativeStack,
+};
+
+const fn send_and_sync<T: Send + Sync>() {}
+const fn send<T: Send + ?Sized>() {}
+
+const _: () = {
+    // Handles of memory that is shared, behind a lock or never written.
+    send_and_sync::<(CodeHeap, Space, Block, Code)>();
+    send_and_sync::<(Entry<'_, extern "C" fn()>, EntryPoint<extern "C" fn()>, Gate)>();
+    // Data, of which nobody shares a part.
+    send_and_sync::<(Assembler, Sealed, Listing, CodeRecord, FrameSize)>();
+    send_and_sync::<(StackCache<u8, u64>, FrameMaps, FrameState, Captured)>();
+    send_and_sync::<(CodeMap<u8>, Retired, EntryTable, History, Thresholds)>();
+    // Numbers, addresses and errors.
+    send_and_sync::<(CodePtr, Constant, Function, Label, PatchPoint, Target, Checked, Cut, Frame, NativeStack)>(
+    );
+    send_and_sync::<(HeapOptions, HeapStats, Strategy, Policy)>();
+    send_and_sync::<(MemoryError, StitchError, PatchError, RecordError, GateError)>();
+    // Under the lock of a heap.
+    send::<dyn Pages>();
+    send::<dyn Mapping>();
+    // Between two runs of its code, never while it is entered.
+    send::<Machine>();
+};
+
+/// Implemented once for every type, and once more for those that are `Send` (`Sync`): for these the call is ambiguous
+/// and does not compile.
+macro_rules! never {
+    ($trait:ident: $($type:ty),+) => {
+        const _: () = {
+            trait Ambiguous<Which> {
+                const OK: () = ();
+            }
+            struct Any;
+            struct This;
+            impl<T: ?Sized> Ambiguous<Any> for T {}
+            impl<T: ?Sized + $trait> Ambiguous<This> for T {}
+            $(let () = <$type as Ambiguous<_>>::OK;)+
+        };
+    };
+}
+
+never!(Sync: Machine, dyn Pages, dyn Mapping);
+never!(Send: Frames<'_>);
