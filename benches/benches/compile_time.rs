@@ -6,7 +6,7 @@ use jit_benches::contest::aim_at_most;
 use jit_benches::cranelift::{Cranelift, Setting, Which};
 use jit_benches::programs::{self, Bytecode};
 use jit_benches::{Contestant, contest};
-use jit_runtime::memory::CodeHeap;
+use jit_runtime::memory::{CodeHeap, HeapOptions};
 use jit_runtime::stitch::{Assembler, Code, Function};
 use jit_runtime::x64;
 use jit_vm::baseline::{Compiler, Request, Wiring};
@@ -53,7 +53,9 @@ fn profile(bytecode: &Bytecode) -> Profile {
 /// The baseline compiler with its buffers and its heap kept. Where its code would leave to is a stub of the
 /// same heap, as in the VM; this code is never run.
 fn baseline<'a>(name: &'static str, bytecode: &'a Bytecode, profile: Option<&'a Profile>) -> Contestant<'a> {
-    let heap = CodeHeap::probe().expect("this machine gives code memory");
+    // As the VM has it: its code runs on its own thread.
+    let alone = HeapOptions::probe().map(|probed| HeapOptions { other_threads: false, ..probed });
+    let heap = alone.and_then(CodeHeap::with).expect("this machine gives code memory");
     let stub = stub(&heap);
     let wiring = Wiring { deopt: Function(stub.address()), overflow: Function(stub.address()) };
     let mut compiler = Compiler::new(false);

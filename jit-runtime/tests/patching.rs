@@ -173,21 +173,25 @@ fn retarget_under_a_running_thread(times: u64, other_threads: bool) {
     let heap = CodeHeap::with(options).expect("Linux on x86-64");
     let elsewhere = far_away(seal(|asm| x64!(asm => lock inc qword [rdi + 8]; ret)).bytes());
     let (mut call, mut two) = (None, CodePtr::default());
+    let mut one_label = None;
     let sealed = seal(|asm| {
         let [again, one] = asm.labels();
+        one_label = Some(one);
         asm.bind(again);
         x64!(asm => call {one: patchable});
         call = asm.last_patch_point();
         x64!(asm => inc qword [rdi + 16]; cmp qword [rdi + 24], 0; je {again}; ret);
         asm.bind(one);
         x64!(asm => lock inc qword [rdi]; ret);
+        // So far away that their distances differ in more than a byte: half of each leads to what traps.
+        (0..70_000).for_each(|_| x64!(asm => ud2));
         two = asm.offset();
         x64!(asm => lock inc qword [rdi + 8]; ret);
     });
+    let one = one_label.and_then(|label| sealed.offset_of(label)).expect("bound");
     let code = sealed.publish(&heap).expect("room");
     assert!(elsewhere.0.abs_diff(code.address()) > 1 << 40);
     let call = call.expect("one was emitted");
-    let one = CodePtr(two.0 - 5);
     let counts = Counts::default();
     // SAFETY: the code takes the address of the counts, and calls functions that count in them.
     let run = unsafe { code.entry::<extern "C" fn(*const Counts)>() };

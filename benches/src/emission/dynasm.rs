@@ -8,7 +8,22 @@ pub type Assembler = VecAssembler<X64Relocation>;
 
 /// One unit, its jumps linked through dynamic labels made now.
 pub fn unit(ops: &mut Assembler, program: &[Op]) {
-    let labels: [DynamicLabel; LABELS] = std::array::from_fn(|_| ops.new_dynamic_label());
+    let labels = std::array::from_fn(|_| ops.new_dynamic_label());
+    labelled_unit(ops, program, labels);
+}
+
+/// The same into an assembler of dynasm-rs that is executable memory at once.
+pub fn executable_unit(ops: &mut dynasmrt::x64::Assembler, program: &[Op]) {
+    let labels = std::array::from_fn(|_| ops.new_dynamic_label());
+    labelled_unit(ops, program, labels);
+}
+
+#[inline]
+fn labelled_unit(
+    ops: &mut impl DynasmLabelApi<Relocation = X64Relocation>,
+    program: &[Op],
+    labels: [DynamicLabel; LABELS],
+) {
     for op in program {
         match *op {
             Op::Constant { dst, value } => constant(ops, dst, value),
@@ -51,11 +66,11 @@ pub fn straight_unit(ops: &mut Assembler, program: &[Op]) {
     }
 }
 
-fn constant(ops: &mut Assembler, dst: i32, value: i64) {
+fn constant(ops: &mut impl DynasmApi, dst: i32, value: i64) {
     dynasm!(ops; .arch x64; mov rax, QWORD value; mov [rbp + dst], rax);
 }
 
-fn mix(ops: &mut Assembler, src: i32, dst: i32) {
+fn mix(ops: &mut impl DynasmApi, src: i32, dst: i32) {
     dynasm!(ops; .arch x64
         ; mov rax, [rbp + src]
         ; mov rcx, rax; shr rcx, 33; xor rax, rcx; imul rax, rax, 0x4ce4e5b9
