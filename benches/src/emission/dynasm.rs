@@ -6,45 +6,59 @@ use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x6
 /// dynasm-rs's assembler that is nearest to ours: its code goes to a vector.
 pub type Assembler = VecAssembler<X64Relocation>;
 
-/// One unit, its jumps linked through dynamic labels made now.
-pub fn unit(ops: &mut Assembler, program: &[Op]) {
-    let labels = std::array::from_fn(|_| ops.new_dynamic_label());
-    labelled_unit(ops, program, labels);
-}
-
-/// The same into an assembler of dynasm-rs that is executable memory at once.
-pub fn executable_unit(ops: &mut dynasmrt::x64::Assembler, program: &[Op]) {
-    let labels = std::array::from_fn(|_| ops.new_dynamic_label());
-    labelled_unit(ops, program, labels);
-}
-
-#[inline]
-fn labelled_unit(
-    ops: &mut impl DynasmLabelApi<Relocation = X64Relocation>,
-    program: &[Op],
-    labels: [DynamicLabel; LABELS],
-) {
-    for op in program {
-        match *op {
-            Op::Constant { dst, value } => constant(ops, dst, value),
-            Op::Add { lhs, rhs, dst, overflow } => dynasm!(ops; .arch x64
-                ; mov rax, [rbp + lhs]; add rax, [rbp + rhs]; jo =>labels[overflow]; mov [rbp + dst], rax),
-            Op::Mul { lhs, rhs, dst, overflow } => dynasm!(ops; .arch x64
-                ; mov rax, [rbp + lhs]; imul rax, [rbp + rhs]; jo =>labels[overflow]; mov [rbp + dst], rax),
-            Op::Div { lhs, rhs, special } => dynasm!(ops; .arch x64
-                ; mov rcx, [rbp + rhs]; lea rdx, [rcx + 1]; sub rdx, BYTE 2; jb =>labels[special]
-                ; mov rax, [rbp + lhs]; cqo; idiv rcx),
-            Op::BranchLess { lhs, rhs, target } => dynasm!(ops; .arch x64
-                ; mov rax, [rbp + lhs]; cmp rax, [rbp + rhs]; jl =>labels[target]),
-            Op::Count { slot, done } => dynasm!(ops; .arch x64
-                ; dec QWORD [rbp + slot]; jz =>labels[done]),
-            Op::Mix { src, dst } => mix(ops, src, dst),
+/// A unit for each of its assemblers: as functions of one type, which is how its users write them.
+macro_rules! labelled {
+    ($(#[$doc:meta])* $unit:ident, $constant:ident, $mix:ident, $assembler:ty) => {
+        $(#[$doc])*
+        pub fn $unit(ops: &mut $assembler, program: &[Op]) {
+            let labels: [DynamicLabel; LABELS] = std::array::from_fn(|_| ops.new_dynamic_label());
+            for op in program {
+                match *op {
+                    Op::Constant { dst, value } => $constant(ops, dst, value),
+                    Op::Add { lhs, rhs, dst, overflow } => dynasm!(ops; .arch x64
+                        ; mov rax, [rbp + lhs]; add rax, [rbp + rhs]; jo =>labels[overflow]; mov [rbp + dst], rax),
+                    Op::Mul { lhs, rhs, dst, overflow } => dynasm!(ops; .arch x64
+                        ; mov rax, [rbp + lhs]; imul rax, [rbp + rhs]; jo =>labels[overflow]; mov [rbp + dst], rax),
+                    Op::Div { lhs, rhs, special } => dynasm!(ops; .arch x64
+                        ; mov rcx, [rbp + rhs]; lea rdx, [rcx + 1]; sub rdx, BYTE 2; jb =>labels[special]
+                        ; mov rax, [rbp + lhs]; cqo; idiv rcx),
+                    Op::BranchLess { lhs, rhs, target } => dynasm!(ops; .arch x64
+                        ; mov rax, [rbp + lhs]; cmp rax, [rbp + rhs]; jl =>labels[target]),
+                    Op::Count { slot, done } => dynasm!(ops; .arch x64
+                        ; dec QWORD [rbp + slot]; jz =>labels[done]),
+                    Op::Mix { src, dst } => $mix(ops, src, dst),
+                }
+            }
+            for label in labels {
+                dynasm!(ops; .arch x64; =>label);
+            }
         }
-    }
-    for label in labels {
-        dynasm!(ops; .arch x64; =>label);
-    }
+
+        fn $constant(ops: &mut $assembler, dst: i32, value: i64) {
+            dynasm!(ops; .arch x64; mov rax, QWORD value; mov [rbp + dst], rax);
+        }
+
+        fn $mix(ops: &mut $assembler, src: i32, dst: i32) {
+            dynasm!(ops; .arch x64
+                ; mov rax, [rbp + src]
+                ; mov rcx, rax; shr rcx, 33; xor rax, rcx; imul rax, rax, 0x4ce4e5b9
+                ; mov rcx, rax; shr rcx, 29; xor rax, rcx
+                ; mov rcx, QWORD 0x133111eb94d049bb; imul rax, rcx
+                ; mov rcx, rax; shr rcx, 32; xor rax, rcx
+                ; imul rax, rax, 0x2545f491; lea rax, [rax + rcx*2 + 0x27bb2ee6]
+                ; mov [rbp + dst], rax);
+        }
+    };
 }
+
+labelled!(
+    /// One unit, its jumps linked through dynamic labels made now.
+    unit, constant, mix, Assembler
+);
+labelled!(
+    /// The same into its assembler of executable memory.
+    executable_unit, executable_constant, executable_mix, dynasmrt::x64::Assembler
+);
 
 /// One unit without its jumps.
 pub fn straight_unit(ops: &mut Assembler, program: &[Op]) {
@@ -64,21 +78,6 @@ pub fn straight_unit(ops: &mut Assembler, program: &[Op]) {
             Op::Mix { src, dst } => mix(ops, src, dst),
         }
     }
-}
-
-fn constant(ops: &mut impl DynasmApi, dst: i32, value: i64) {
-    dynasm!(ops; .arch x64; mov rax, QWORD value; mov [rbp + dst], rax);
-}
-
-fn mix(ops: &mut impl DynasmApi, src: i32, dst: i32) {
-    dynasm!(ops; .arch x64
-        ; mov rax, [rbp + src]
-        ; mov rcx, rax; shr rcx, 33; xor rax, rcx; imul rax, rax, 0x4ce4e5b9
-        ; mov rcx, rax; shr rcx, 29; xor rax, rcx
-        ; mov rcx, QWORD 0x133111eb94d049bb; imul rax, rcx
-        ; mov rcx, rax; shr rcx, 32; xor rax, rcx
-        ; imul rax, rax, 0x2545f491; lea rax, [rax + rcx*2 + 0x27bb2ee6]
-        ; mov [rbp + dst], rax);
 }
 
 /// The whole unit in one `dynasm!`, with the slots of [`super::UNIT`] moved by `$base`. The jumps and what binds
