@@ -45,10 +45,11 @@
 //! was using at the fork.
 //!
 //! **Cost.** With the dual mapping, publishing 200 bytes and freeing them is a lock, two copies and an
-//! allocation: 0.1 us; the barrier 0.4 us, and more for each processor that it interrupts. The flip costs some
-//! 8 us. A region is a reservation; its pages are made accessible and poisoned a step (16 KiB) at a time,
-//! because touching fresh pages is what costs. `cargo bench -p jit-benches --bench memory` prints the figures
-//! of the machine at hand; `docs/performance.md` has some.
+//! allocation: 0.1 us, and a patch is 0.02 us; the barrier adds 0.45 us, and more where it has to interrupt a
+//! thread on another processor. A change under the flip is two system calls, some 5 us. A region is a
+//! reservation; its pages are made accessible and poisoned a step (16 KiB) at a time, because touching fresh
+//! pages is what costs. `cargo bench -p jit-benches --bench memory` prints the figures of the machine at hand;
+//! `docs/performance.md` has some.
 //!
 //! This module is unsafe room 1; the unsafe operations are in `view.rs` (mapping and writing) and `host.rs`
 //! (what else is asked of the system), and their callers `dual.rs` and `flip.rs`.
