@@ -1,14 +1,14 @@
 //! Frame maps: where the interpreter's state is, at every place where native code can be left.
 //!
 //! **Problem.** Native code keeps a frame's values wherever it likes. When a guard fails, the
-//! interpreter wants them all where *it* keeps them, and wants to know at which bytecode it is. The same
-//! facts are wanted for tracebacks, for a collector and by a debugger.
+//! interpreter wants them all where *it* keeps them. The same facts are wanted for tracebacks, for a collector and
+//! by a debugger.
 //!
 //! **Idea.** A frame is slots of one or more 64-bit *words* (an eight-byte client has one, a client with
 //! tagged values has a payload word and a tag word). For each safepoint the compiler records the
-//! bytecode position, the depth of the operand stack, and each word that is *not* in its slot: in a
-//! register, equal to a constant, or a copy of another slot. What a word means is the client's business,
-//! so no kind or tag of a client occurs here.
+//! depth of the operand stack, and each word that is *not* in its slot: in a register, equal to a constant, or a
+//! copy of another slot. What a word means is the client's business, so no kind or tag of a client occurs here.
+//! At which bytecode the frame is stands in the code's [`Positions`](crate::stitch::Positions), as for all code.
 //!
 //! **Invariants.** Writer and reader stand in this file, since they are two halves of one format; what
 //! is written reads back equal. Rebuilding reads every source before it writes any slot, so the order of
@@ -42,8 +42,6 @@ pub enum Source {
 /// The state of a frame at one safepoint.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FrameState {
-    /// The position of the bytecode to go on with.
-    pub pc: u32,
     /// How many values are on its operand stack.
     pub depth: u32,
     /// The words that are not in their slots.
@@ -80,14 +78,8 @@ impl FrameMaps {
     }
 
     /// Write a state. It is found once [`FrameMaps::place`] gives its entry an offset.
-    pub fn write(
-        &mut self,
-        pc: u32,
-        depth: u32,
-        words: impl Iterator<Item = (WordAt, Source)> + Clone,
-    ) -> MapEntry {
+    pub fn write(&mut self, depth: u32, words: impl Iterator<Item = (WordAt, Source)> + Clone) -> MapEntry {
         let entry = MapEntry(self.bytes.len());
-        self.put(u64::from(pc));
         self.put(u64::from(depth));
         self.put(words.clone().count() as u64);
         for (at, source) in words {
@@ -159,9 +151,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn state(&mut self) -> FrameState {
-        let (pc, depth, count) = (self.number() as u32, self.number() as u32, self.number());
+        let (depth, count) = (self.number() as u32, self.number());
         let words = (0..count).map(|_| self.word()).collect();
-        FrameState { pc, depth, words }
+        FrameState { depth, words }
     }
 
     fn word(&mut self) -> (WordAt, Source) {
@@ -223,10 +215,10 @@ pub trait FrameMemory {
     fn write(&mut self, at: WordAt, value: u64);
 }
 
-/// `pc 7 depth 2: 3.0=rax 3.1=#1 4.0=slot 0`.
+/// `depth 2: 3.0=rax 3.1=#1 4.0=slot 0`.
 impl fmt::Display for FrameState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pc {} depth {}:", self.pc, self.depth)?;
+        write!(f, "depth {}:", self.depth)?;
         for (at, source) in &self.words {
             write!(f, " {}.{}=", at.slot, at.word)?;
             match source {

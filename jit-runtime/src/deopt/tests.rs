@@ -17,7 +17,7 @@ fn any_state(u: &mut Unstructured<'_>) -> Result<FrameState> {
             Ok((at, source))
         })
         .collect::<Result<_>>()?;
-    Ok(FrameState { pc: u.arbitrary()?, depth: u.int_in_range(0..=1000)?, words })
+    Ok(FrameState { depth: u.int_in_range(0..=1000)?, words })
 }
 
 #[test]
@@ -25,8 +25,7 @@ fn what_is_written_reads_back() {
     arbtest::arbtest(|u| {
         let states: Vec<_> = (0..u.int_in_range(1..=8)?).map(|_| any_state(u)).collect::<Result<_>>()?;
         let mut maps = FrameMaps::new();
-        let entries: Vec<_> =
-            states.iter().map(|s| maps.write(s.pc, s.depth, s.words.iter().copied())).collect();
+        let entries: Vec<_> = states.iter().map(|s| maps.write(s.depth, s.words.iter().copied())).collect();
         for (n, &entry) in entries.iter().enumerate().rev() {
             maps.place(entry, 10 * n as u32);
         }
@@ -57,7 +56,6 @@ impl FrameMemory for Memory {
 fn rebuilding_reads_everything_before_it_writes() {
     let at = |slot, word| WordAt { slot, word };
     let state = FrameState {
-        pc: 7,
         depth: 2,
         words: vec![
             (at(3, 0), Source::Slot(4)),
@@ -70,5 +68,5 @@ fn rebuilding_reads_everything_before_it_writes() {
     state.rebuild(|r| 1000 + u64::from(r.number()), &mut memory);
     let words: Vec<_> = [at(3, 0), at(3, 1), at(4, 0), at(4, 1), at(5, 0)].map(|w| memory.read(w)).into();
     assert_eq!(words, [40, 31, 30, 1, 1009]);
-    assert_eq!(state.to_string(), "pc 7 depth 2: 3.0=slot 4 4.0=slot 3 4.1=#1 5.0=r9");
+    assert_eq!(state.to_string(), "depth 2: 3.0=slot 4 4.0=slot 3 4.1=#1 5.0=r9");
 }

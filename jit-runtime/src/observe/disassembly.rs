@@ -1,9 +1,10 @@
 //! Bytes to lines.
 
-use crate::stitch::{Code, CodePtr, Note};
+use crate::stitch::{Code, CodePtr, SourcePosition};
 use core::fmt;
 use core::ops::Range;
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic};
+use jit_asm::Template;
 
 /// One instruction of published code, or a gap.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,8 +15,10 @@ pub struct Instruction {
     pub bytes: Vec<u8>,
     /// Its text in Intel syntax; targets of jumps are offsets in the code.
     pub text: String,
-    /// The notes that the assembler made at this place.
-    pub notes: Vec<Note>,
+    /// The position of the client's program that begins here, if one does.
+    pub position: Option<SourcePosition>,
+    /// The templates that were emitted here, if a listing was kept.
+    pub templates: Vec<&'static Template>,
 }
 
 /// `0010  48 8b 43 08          mov rax,[rbx+8]`.
@@ -31,28 +34,38 @@ impl fmt::Display for Instruction {
 #[must_use]
 pub fn disassemble(code: &Code) -> Vec<Instruction> {
     let bytes = &code.block().bytes()[..code.len()];
-    let notes = code.listing().map_or(&[][..], |listing| listing.notes());
     let mut lines = vec![];
     let mut start = 0;
     for data in code.data().iter().cloned().chain(std::iter::once(code.code_len()..code.len())) {
-        lines.extend(disassemble_run(bytes, start..data.start, code.address() as u64, notes));
+        lines.extend(disassemble_run(bytes, start..data.start, code.address() as u64));
         start = data.end;
-        lines.extend(words(bytes, data, notes));
+        lines.extend(words(bytes, data));
     }
+    let line_at = |at| lines.binary_search_by_key(&at, |line| line.at);
+    let templates = code.listing().into_iter().flat_map(|listing| listing.templates());
+    let templates: Vec<_> =
+        templates.filter_map(|&(at, template)| Some((line_at(at).ok()?, template))).collect();
+    let positions = code.positions().into_iter().flat_map(|positions| positions.iter());
+    let positions: Vec<_> =
+        positions.filter_map(|(at, position)| Some((line_at(at).ok()?, position))).collect();
+    templates.into_iter().for_each(|(line, template)| lines[line].templates.push(template));
+    positions.into_iter().for_each(|(line, position)| lines[line].position = position);
     lines
 }
 
 /// Data, in words of eight bytes and what is left.
-fn words<'a>(
-    bytes: &'a [u8],
-    range: Range<usize>,
-    notes: &'a [(CodePtr, Note)],
-) -> impl Iterator<Item = Instruction> + 'a {
+fn words(bytes: &[u8], range: Range<usize>) -> impl Iterator<Item = Instruction> {
     let start = range.start;
-    bytes[range].chunks(8).enumerate().map(move |(n, word)| {
-        let at = CodePtr((start + 8 * n) as u32);
-        Instruction { at, bytes: word.to_vec(), text: text_of_word(word), notes: notes_at(notes, at) }
-    })
+    let word = move |(n, word): (usize, &[u8])| {
+        Instruction::new(CodePtr((start + 8 * n) as u32), word.to_vec(), text_of_word(word))
+    };
+    bytes[range].chunks(8).enumerate().map(word)
+}
+
+impl Instruction {
+    fn new(at: CodePtr, bytes: Vec<u8>, text: String) -> Instruction {
+        Instruction { at, bytes, text, position: None, templates: vec![] }
+    }
 }
 
 fn text_of_word(word: &[u8]) -> String {
@@ -68,24 +81,14 @@ fn text_of_word(word: &[u8]) -> String {
     format!("{directive} 0x{digits}")
 }
 
-fn notes_at(notes: &[(CodePtr, Note)], at: CodePtr) -> Vec<Note> {
-    let first = notes.partition_point(|(place, _)| *place < at);
-    notes[first..].iter().take_while(|(place, _)| *place == at).map(|&(_, note)| note).collect()
-}
-
-/// Every instruction of bytes that stand, or will stand, at `address`. The notes are ordered by place.
+/// Every instruction of bytes that stand, or will stand, at `address`.
 #[must_use]
-pub fn disassemble_bytes(bytes: &[u8], address: u64, notes: &[(CodePtr, Note)]) -> Vec<Instruction> {
-    disassemble_run(bytes, 0..bytes.len(), address, notes)
+pub fn disassemble_bytes(bytes: &[u8], address: u64) -> Vec<Instruction> {
+    disassemble_run(bytes, 0..bytes.len(), address)
 }
 
 /// The same of a part of the bytes, in which there is no data.
-fn disassemble_run(
-    bytes: &[u8],
-    run: Range<usize>,
-    address: u64,
-    notes: &[(CodePtr, Note)],
-) -> Vec<Instruction> {
+fn disassemble_run(bytes: &[u8], run: Range<usize>, address: u64) -> Vec<Instruction> {
     let from = address + run.start as u64;
     let mut decoder = Decoder::with_ip(64, &bytes[run], from, DecoderOptions::NONE);
     let mut formatter = formatter();
@@ -107,8 +110,7 @@ fn disassemble_run(
             relative(&mut instruction, address, bytes.len() as u64);
             formatter.format(&instruction, &mut text);
         }
-        let at = CodePtr(at as u32);
-        lines.push(Instruction { at, bytes: own, text, notes: notes_at(notes, at) });
+        lines.push(Instruction::new(CodePtr(at as u32), own, text));
     }
     lines
 }

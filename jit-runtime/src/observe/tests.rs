@@ -24,7 +24,7 @@ fn every_byte_is_in_one_line_and_jumps_read_as_offsets() {
         crate::x64!(asm => xor eax, eax; jmp {done});
     });
     let sealed = asm.seal().expect("every label is bound");
-    let lines = disassemble_bytes(sealed.bytes(), 0x7000, &[]);
+    let lines = disassemble_bytes(sealed.bytes(), 0x7000);
     assert_eq!(lines.iter().map(|line| line.bytes.len()).sum::<usize>(), sealed.len());
     let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
     expect![[r#"

@@ -3,8 +3,8 @@
 use super::constant::{Constant, ConstantUse};
 use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, Position, Section};
-use super::listing::{Mark, Note};
 use super::patch::PatchPoint;
+use super::positions::{Marks, SourcePosition};
 use super::processor::detected_features;
 use super::section::{ALIGNMENT, Buffer};
 use jit_asm::{AlignSink, Features, Field, LinkSink, Sink, Template, padding};
@@ -56,7 +56,11 @@ pub struct Assembler {
     pub(super) data: Vec<(Position, u32)>,
     /// The fields that can be patched when the code is published, in the order in which they were emitted.
     pub(super) patchable: Vec<Position>,
-    pub(super) notes: Vec<(Position, Note)>,
+    /// Which templates went where, if that is kept.
+    pub(super) notes: Vec<(Position, &'static Template)>,
+    /// Kept apart, since an assembler is moved often; there from the first mark on.
+    pub(super) marks: Option<Box<Marks>>,
+    pub(super) name: String,
     error: Option<StitchError>,
     /// A label was not what it should be. Kept apart from `error`, so that emission need not call anybody to
     /// note it.
@@ -84,6 +88,8 @@ impl Default for Assembler {
             data: vec![],
             patchable: vec![],
             notes: vec![],
+            marks: None,
+            name: String::new(),
             error: None,
             slip: None,
         }
@@ -122,7 +128,7 @@ impl Assembler {
 
     /// Forget everything emitted, every label and every error; keep the memory and the features.
     pub fn clear(&mut self) {
-        self.switch_to(Section::Hot);
+        self.hot_and_cold();
         self.active.clear();
         self.resting.clear();
         self.waiting.clear();
@@ -131,6 +137,10 @@ impl Assembler {
         self.data.clear();
         self.patchable.clear();
         self.notes.clear();
+        if let Some(marks) = &mut self.marks {
+            marks.clear();
+        }
+        self.name.clear();
         (self.error, self.slip) = (None, None);
     }
 
@@ -186,22 +196,42 @@ impl Assembler {
         [&self.active, &self.resting].iter().any(|buffer| buffer.bound_at(label.0).is_some())
     }
 
-    /// Write to the other section from here on.
+    /// Write to the other section from here on, for the same position.
     pub fn switch_to(&mut self, section: Section) {
         if section != self.section {
-            self.resting.learn_labels(self.active.labels());
-            std::mem::swap(&mut self.active, &mut self.resting);
-            self.section = section;
+            self.swap_sections();
+            if let Some(marks) = &mut self.marks {
+                marks.go_on(section, self.active.len());
+            }
         }
     }
 
-    /// Emit `body` to the cold section, then go on where the assembler was.
+    #[inline]
+    fn swap_sections(&mut self) {
+        self.resting.learn_labels(self.active.labels());
+        std::mem::swap(&mut self.active, &mut self.resting);
+        self.section = match self.section {
+            Section::Hot => Section::Cold,
+            Section::Cold => Section::Hot,
+        };
+    }
+
+    /// Emit `body` to the cold section, then go on where the assembler was, for the position that it had.
     pub fn cold<R>(&mut self, body: impl FnOnce(&mut Assembler) -> R) -> R {
-        let was = self.section();
+        let (was, position) = (self.section(), self.marks.as_ref().and_then(|marks| marks.current()));
         self.switch_to(Section::Cold);
         let result = body(self);
-        self.switch_to(was);
+        self.return_to(was, position);
         result
+    }
+
+    fn return_to(&mut self, section: Section, position: Option<SourcePosition>) {
+        if section != self.section {
+            self.swap_sections();
+        }
+        if let Some(marks) = &mut self.marks {
+            marks.mark(section, self.active.len(), position);
+        }
     }
 
     /// The section being written.
@@ -250,12 +280,24 @@ impl Assembler {
         self.patchable.len().checked_sub(1).map(|last| PatchPoint(last as u32))
     }
 
-    /// Put a number into the listing here. Free of cost when no listing is kept.
-    #[inline(always)]
-    pub fn mark(&mut self, mark: Mark) {
-        if self.keeps_notes {
-            self.notes.push((self.here(), Note::Mark(mark)));
+    /// From here on code belongs to this position of the client's program: see [`super::Positions`].
+    #[inline]
+    pub fn mark(&mut self, position: SourcePosition) {
+        let (section, at) = (self.section, self.active.len());
+        self.marks.get_or_insert_default().mark(section, at, Some(position));
+    }
+
+    /// From here on code belongs to no position: what several share, for instance.
+    pub fn unmark(&mut self) {
+        if let Some(marks) = &mut self.marks {
+            marks.mark(self.section, self.active.len(), None);
         }
+    }
+
+    /// What observers of the heap are to call this code. Nothing is paid for it but the copy.
+    pub fn set_name(&mut self, name: &str) {
+        self.name.clear();
+        self.name.push_str(name);
     }
 
     /// The first thing that went wrong, which sealing reports; nothing is left of it.
@@ -269,7 +311,9 @@ impl Assembler {
     }
 
     pub(super) fn hot_and_cold(&mut self) -> (&mut Buffer, &mut Buffer) {
-        self.switch_to(Section::Hot);
+        if self.section != Section::Hot {
+            self.swap_sections();
+        }
         (&mut self.active, &mut self.resting)
     }
 
@@ -326,6 +370,9 @@ impl Assembler {
         self.data.clear();
         self.patchable.clear();
         self.notes.clear();
+        if let Some(marks) = &mut self.marks {
+            marks.clear();
+        }
         if !self.active.has_room(more) {
             self.active.grow(more).expect("a template is shorter than a section may be");
         }
@@ -343,7 +390,7 @@ impl Assembler {
     }
 
     fn keep_note(&mut self, template: &'static Template) {
-        self.notes.push((self.here(), Note::Template(template)));
+        self.notes.push((self.here(), template));
     }
 
     /// Note that `template` needs what there is not, if it does. What it needs is a constant: most need nothing,

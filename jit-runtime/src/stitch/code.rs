@@ -3,6 +3,7 @@
 use super::label::CodePtr;
 use super::listing::Listing;
 use super::patch::PatchPoints;
+use super::positions::{Positions, SourcePosition};
 use crate::memory::Block;
 use std::ops::Range;
 
@@ -12,9 +13,10 @@ pub struct Code {
     pub(super) block: Block,
     pub(super) len: u32,
     pub(super) code_len: u32,
-    pub(super) data: std::sync::Arc<[Range<usize>]>,
     pub(super) patch_points: Option<std::sync::Arc<PatchPoints>>,
+    pub(super) data: Option<std::sync::Arc<[Range<usize>]>>,
     pub(super) listing: Option<std::sync::Arc<Listing>>,
+    pub(super) positions: Option<Positions>,
 }
 
 impl Code {
@@ -53,7 +55,7 @@ impl Code {
     /// Where there is data of templates among the instructions, in order.
     #[must_use]
     pub fn data(&self) -> &[Range<usize>] {
-        &self.data
+        self.data.as_deref().unwrap_or_default()
     }
 
     /// Whether it has no bytes.
@@ -68,7 +70,25 @@ impl Code {
         &self.block
     }
 
-    /// What was emitted where, if the assembler was told to keep it.
+    /// The position of the client's program that the instruction at `at` was emitted for, if the client marked it.
+    #[must_use]
+    pub fn position_at(&self, at: CodePtr) -> Option<SourcePosition> {
+        self.positions.as_ref()?.at(at)
+    }
+
+    /// The position of the call that returns to `address`: that of the byte in front.
+    #[must_use]
+    pub fn position_of_return(&self, address: usize) -> Option<SourcePosition> {
+        self.position_at(self.offset_of(address.checked_sub(1)?)?)
+    }
+
+    /// The positions of all of it, if the client marked any.
+    #[must_use]
+    pub fn positions(&self) -> Option<&Positions> {
+        self.positions.as_ref()
+    }
+
+    /// Which template was emitted where, if the assembler was told to keep it.
     #[must_use]
     pub fn listing(&self) -> Option<&Listing> {
         self.listing.as_deref()

@@ -1,36 +1,25 @@
-//! What was emitted where: templates and the client's marks, kept when somebody wants to read the code.
+//! Which template was emitted where, kept when somebody wants to read the code.
 
 use super::label::{CodePtr, Position};
 use jit_asm::Template;
 
-/// A number that a client puts into the listing, such as the position of a bytecode.
-pub type Mark = u32;
-
-/// One thing worth telling about a place in the code.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Note {
-    /// A template starts here.
-    Template(&'static Template),
-    /// The client put a mark here.
-    Mark(Mark),
-}
-
-/// The notes of one assembler, by place. Notes at one place are in the order in which they were made.
+/// The templates of one assembler, by place. Those of one place are in the order in which they were emitted.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    notes: Vec<(CodePtr, Note)>,
+    templates: Vec<(CodePtr, &'static Template)>,
 }
 
 impl Listing {
-    pub(super) fn settle(notes: &[(Position, Note)], cold_at: u32) -> Listing {
-        let mut notes: Vec<_> = notes.iter().map(|&(at, note)| (at.settle(cold_at), note)).collect();
-        notes.sort_by_key(|&(at, _)| at);
-        Listing { notes }
+    pub(super) fn settle(notes: &[(Position, &'static Template)], cold_at: u32) -> Listing {
+        let mut templates: Vec<_> =
+            notes.iter().map(|&(at, template)| (at.settle(cold_at), template)).collect();
+        templates.sort_by_key(|&(at, _)| at);
+        Listing { templates }
     }
 
-    /// All notes, by place.
+    /// All templates, by place.
     #[must_use]
-    pub fn notes(&self) -> &[(CodePtr, Note)] {
-        &self.notes
+    pub fn templates(&self) -> &[(CodePtr, &'static Template)] {
+        &self.templates
     }
 }

@@ -28,6 +28,8 @@ pub struct Sealed {
     /// Its hot buffer holds both sections, room for the veneers, and the constants.
     assembler: Assembler,
     cold_at: u32,
+    /// Where the cold section ends.
+    cold_end: u32,
     /// Where the constants start.
     code_len: u32,
     len: u32,
@@ -60,13 +62,13 @@ impl Sealed {
         let cold_at = hot.len();
         join_labels(hot, cold)?;
         hot.append(cold);
-        let end = hot.len();
+        let cold_end = hot.len();
         let mut functions: Vec<Function> = assembler.relocations.iter().map(|r| r.to).collect();
         functions.sort_unstable();
         functions.dedup();
-        let first = end.next_multiple_of(VENEER);
+        let first = cold_end.next_multiple_of(VENEER);
         let veneers: Vec<_> = functions.into_iter().zip((first..).step_by(VENEER as usize)).collect();
-        let end = veneers.last().map_or(end, |&(_, at)| at + VENEER);
+        let end = veneers.last().map_or(cold_end, |&(_, at)| at + VENEER);
         let patch_points = settle_patch_points(&assembler.patchable, cold_at, end);
         let end = patch_points.as_ref().map_or(end as usize, PatchPoints::end);
         let pool = Pool::behind(end, &assembler.constants);
@@ -77,6 +79,7 @@ impl Sealed {
         let mut sealed = Sealed {
             assembler,
             cold_at,
+            cold_end,
             code_len,
             len,
             veneers,
@@ -159,18 +162,22 @@ impl Sealed {
     fn place(&mut self, heap: &CodeHeap) -> Result<Code, StitchError> {
         let space = heap.place(self.len())?;
         self.link(space.address());
-        let block = heap.publish(space, self.assembler.hot_bytes())?;
         let listing = self
             .assembler
             .keeps_notes()
             .then(|| Arc::new(Listing::settle(&self.assembler.notes, self.cold_at)));
+        let marks = self.assembler.marks.as_mut();
+        let positions = marks.and_then(|marks| marks.settle(self.cold_at..self.cold_end));
+        let block = heap.publish(space, self.assembler.hot_bytes())?;
+        let data = (!self.data.is_empty()).then(|| self.data.as_slice().into());
         Ok(Code {
             block,
             len: self.len,
             code_len: self.code_len,
-            data: self.data.as_slice().into(),
+            data,
             patch_points: self.patch_points.clone(),
             listing,
+            positions,
         })
     }
 

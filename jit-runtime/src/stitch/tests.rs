@@ -1,7 +1,7 @@
 //! Labels, sections and relocations over made-up instructions, on fake memory and on real.
 
 use super::label::Position;
-use super::{Assembler, CodePtr, Function, Label, Note, Section, StitchError};
+use super::{Assembler, Code, CodePtr, Function, Label, Section, StitchError};
 use crate::memory::CodeHeap;
 use crate::x64;
 use arbtest::arbitrary::{Result, Unstructured};
@@ -155,32 +155,26 @@ fn the_end_of_code_is_an_address_to_return_to_and_none_to_go_to() {
     assert_eq!(offsets, [None, Some(CodePtr(0)), Some(CodePtr(3)), None]);
 }
 
-/// Notes are told by place, those of the cold section last, whenever they were made; those of one place in
-/// the order in which they were made.
+/// Templates are told by place, those of the cold section last, whenever they were emitted.
 #[test]
 fn a_listing_is_in_the_order_of_the_code() {
     const THREE: Template = x64! { nop; nop; nop };
+    const TWO: Template = x64! { nop; nop };
     let mut asm = Assembler::with_listing();
-    asm.cold(|asm| {
-        asm.mark(9);
-        asm.emit(const { &THREE });
-    });
-    asm.mark(1);
+    asm.cold(|asm| asm.emit(const { &TWO }));
     asm.emit(const { &THREE });
-    asm.mark(2);
-    asm.mark(3);
-    asm.emit(const { &THREE });
+    asm.emit(const { &TWO });
     let (code, mut asm) = asm.seal().expect("no label").publish_and_recycle(&heap());
     let code = code.expect("published");
-    let notes = code.listing().expect("kept").notes();
-    let (three, mark) = (Note::Template(const { &THREE }), Note::Mark);
-    let at = |offset, note| (CodePtr(offset), note);
-    let hot = [at(0, mark(1)), at(0, three), at(3, mark(2)), at(3, mark(3)), at(3, three)];
-    assert_eq!(notes.split_at(5), (&hot[..], &[at(6, mark(9)), at(6, three)][..]));
+    let lengths = |code: &Code| -> Vec<_> {
+        let listing = code.listing().expect("kept");
+        listing.templates().iter().map(|&(at, template)| (at.0, template.bytes.len())).collect()
+    };
+    assert_eq!(lengths(&code), [(0, 3), (3, 2), (5, 2)]);
 
-    asm.mark(4);
+    asm.emit(const { &THREE });
     let next = asm.seal().and_then(|s| s.publish(&heap())).expect("published");
-    assert_eq!(next.listing().expect("still kept").notes(), [at(0, mark(4))]);
+    assert_eq!(lengths(&next), [(0, 3)]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::op::Op;
 use crate::value::{Kind, Value};
 use jit_runtime::Gpr;
 use jit_runtime::registers::{Entry, Payload, Slot};
-use jit_runtime::stitch::{Assembler, Label};
+use jit_runtime::stitch::{Assembler, Label, SourcePosition};
 
 /// A condition of the machine, after a `cmp` of two integers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -266,7 +266,7 @@ impl Walk<'_> {
             _ => return Use::Value,
         };
         self.pc = next;
-        self.asm().mark(next);
+        self.asm().mark(SourcePosition(next));
         usage
     }
 

@@ -14,7 +14,7 @@ use jit_runtime::deopt::{FrameMaps, MapEntry, Source, WordAt};
 use jit_runtime::frame;
 use jit_runtime::memory::CodeHeap;
 use jit_runtime::registers::{Emit, Entry, Payload, Slot, StackCache, Tag};
-use jit_runtime::stitch::{Assembler, Label};
+use jit_runtime::stitch::{Assembler, Label, SourcePosition};
 use jit_runtime::{Gpr, RegSet};
 
 /// The word of a slot that is its tag, and the one that is its payload, as frame maps count them.
@@ -37,6 +37,7 @@ pub struct Compiler {
     pub(super) kinds: Kinds,
     /// Of each position that is a jump target, its label.
     labels: Vec<Option<Label>>,
+    maps: FrameMaps,
     /// Exits emitted so far: the map entry, and the label behind the call.
     exits: Vec<(MapEntry, Label)>,
 }
@@ -57,6 +58,7 @@ impl Compiler {
             cache: StackCache::new(ALLOCATABLE, WINDOW, Slot(0)),
             kinds: Kinds::default(),
             labels: vec![],
+            maps: FrameMaps::new(),
             exits: vec![],
         }
     }
@@ -72,14 +74,13 @@ impl Compiler {
         pinning::choose(f, &mut self.emit.pinned);
         self.labels.clear();
         self.labels.resize(f.code().len(), None);
+        self.maps.clear();
         self.exits.clear();
-        let mut walk = Walk { request, f, out: self, maps: FrameMaps::new(), exit_common: None, pc: 0 };
-        walk.function();
-        let maps = walk.maps;
-        self.publish(maps, heap)
+        Walk { request, f, out: self, exit_common: None, pc: 0 }.function();
+        self.publish(heap)
     }
 
-    fn publish(&mut self, mut maps: FrameMaps, heap: &CodeHeap) -> Result<Compiled, CompileError> {
+    fn publish(&mut self, heap: &CodeHeap) -> Result<Compiled, CompileError> {
         // A function that cannot be sealed takes its assembler with it: a fresh one is there for the next.
         let sealed = std::mem::replace(&mut self.emit.asm, assembler(self.listing)).seal()?;
         debug_assert_eq!(
@@ -89,12 +90,13 @@ impl Compiler {
         );
         for &(entry, behind) in &self.exits {
             let offset = sealed.offset_of(behind).expect("an exit's label is bound where it is made");
-            maps.place(entry, offset.0);
+            self.maps.place(entry, offset.0);
         }
-        maps.finish();
+        self.maps.finish();
         let (code, asm) = sealed.publish_and_recycle(heap);
         self.emit.asm = asm;
-        Ok(Compiled { code: code?, maps })
+        // The copy is as long as it has to be; what it is copied from has grown for other functions.
+        Ok(Compiled { code: code?, maps: self.maps.clone() })
     }
 }
 
@@ -107,7 +109,6 @@ pub(super) struct Walk<'a> {
     request: &'a Request<'a>,
     pub(super) f: &'a Verified,
     pub(super) out: &'a mut Compiler,
-    maps: FrameMaps,
     /// The label that all exits of the function share.
     exit_common: Option<Label>,
     pub(super) pc: u32,
@@ -124,7 +125,7 @@ impl Walk<'_> {
                 if self.f.is_jump_target(self.pc) {
                     self.join(falls, depth);
                 }
-                self.out.emit.asm.mark(self.pc);
+                self.out.emit.asm.mark(SourcePosition(self.pc));
                 falls = self.instruction(op);
             }
             self.pc += 1;
@@ -132,6 +133,7 @@ impl Walk<'_> {
         if let Some(common) = self.exit_common {
             let deopt = self.request.wiring.deopt;
             self.asm().cold(|asm| {
+                asm.unmark();
                 asm.bind(common);
                 t::to_deopt(asm, deopt);
             });
@@ -288,7 +290,7 @@ impl Walk<'_> {
     pub(super) fn exit(&mut self) -> Label {
         let cache = &self.out.cache;
         let words = cache.away().flat_map(|(n, entry)| words(cache.home(n), entry));
-        let entry = self.maps.write(self.pc, cache.depth() as u32, words);
+        let entry = self.out.maps.write(cache.depth() as u32, words);
         let asm = &mut self.out.emit.asm;
         let common = *self.exit_common.get_or_insert_with(|| asm.label());
         let label = asm.label();

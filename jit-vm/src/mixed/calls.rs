@@ -25,7 +25,7 @@ use core::ptr::NonNull;
 use jit_runtime::Gpr;
 use jit_runtime::deopt::{Captured, FrameMemory, WordAt};
 use jit_runtime::memory::CodeHeap;
-use jit_runtime::stitch::StitchError;
+use jit_runtime::stitch::{SourcePosition, StitchError};
 use jit_runtime::transition::{Checked, Gate, Machine, NativeStack};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -239,17 +239,17 @@ unsafe extern "C-unwind" fn leave_native(context: *mut Context, captured: *const
     }
     let state = &mut context.state;
     let program = Arc::clone(&state.program);
-    let (function, frame) = {
-        let (start, installed) =
-            state.code.at_return(captured.return_address()).expect("exits are in installed code");
-        let offset = (captured.return_address() - start) as u32;
-        (installed.function, installed.maps.read(offset).expect("every exit has a frame map"))
+    let (function, SourcePosition(pc), frame) = {
+        let at = captured.return_address();
+        let (start, installed) = state.code.at_return(at).expect("exits are in installed code");
+        let position = installed.code.position_of_return(at).expect("every instruction is marked");
+        let frame = installed.maps.read((at - start) as u32).expect("every exit has a frame map");
+        (installed.function, position, frame)
     };
     debug_assert_eq!(
         Some(frame.depth as usize),
-        program.function(function).depth(frame.pc),
-        "compiler and verifier agree about the depth at {} of {function:?}",
-        frame.pc
+        program.function(function).depth(pc),
+        "compiler and verifier agree about the depth at {pc} of {function:?}"
     );
     let base = state.stack.slot(captured.register(Gpr::Rbx) as usize);
     frame.rebuild(|r| captured.register(r), &mut Slots(&mut state.stack.slots()[base..]));
@@ -258,7 +258,7 @@ unsafe extern "C-unwind" fn leave_native(context: *mut Context, captured: *const
         state.count_failure(function);
         runner.sweep();
     }
-    let result = interpreter::resume(&mut runner, &program, function, frame.pc, base);
+    let result = interpreter::resume(&mut runner, &program, function, pc, base);
     runner.conclude(result)
 }
 
