@@ -24,7 +24,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("transition", &["memory", "stitch", "frame"]),
     ("deopt", &["stitch", "frame"]),
     ("tier", &["memory", "deopt", "transition"]),
-    ("observe", &["memory", "stitch", "deopt"]),
+    ("observe", &["memory", "stitch", "frame", "deopt"]),
     // Asserts of all their types what may go to another thread.
     ("threads", &["memory", "registers", "stitch", "frame", "transition", "deopt", "tier"]),
 ];

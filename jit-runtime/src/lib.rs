@@ -16,12 +16,12 @@
 //! | [`registers`] | the operand-stack cache: the top of a stack machine's stack in registers |
 //! | [`deopt`] | frame maps, and exits that hand the state of the machine over |
 //! | [`tier`] | when to compile, where calls go, when old code is freed |
-//! | [`observe`] | listings of finished code |
+//! | [`observe`] | listings of finished code; perf, gdb, events and counts |
 //!
 //! `jit-vm` is the client that shows all of it together.
 //!
 //! **Invariants.** Who may name whom is a table in `ARCHITECTURE.md`, and tested. `unsafe` lives in `memory`,
-//! `transition` and `deopt`, one operation a block. No machine-code byte is written by hand.
+//! `transition`, `deopt` and `observe`, one operation a block. No machine-code byte is written by hand.
 //!
 //! **Threads.** What is `Send` and `Sync`, and why; the crate asserts it.
 //!
@@ -45,7 +45,6 @@
 pub mod deopt;
 pub mod frame;
 pub mod memory;
-#[cfg(feature = "disassemble")]
 pub mod observe;
 pub mod registers;
 pub mod stitch;

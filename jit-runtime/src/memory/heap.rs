@@ -1,6 +1,7 @@
 //! Regions, the rooms in them, and the one door through which their bytes change.
 
 use super::MemoryError;
+use super::observer::{Event, Observer};
 use super::pages::{self, Mapping, Pages, Strategy};
 use super::rooms::{GRANULE, Rooms};
 use core::any::Any;
@@ -108,8 +109,19 @@ impl CodeHeap {
     /// A heap over pages of the caller's own.
     #[must_use]
     pub fn over(pages: Box<dyn Pages>, options: HeapOptions) -> CodeHeap {
-        let heap = Heap { pages, options, regions: vec![], hooks: vec![], next_id: 0 };
+        let (regions, hooks, observers) = (vec![], vec![], vec![]);
+        let heap = Heap { pages, options, regions, hooks, observers, next_id: 0 };
         CodeHeap { shared: Arc::new(Mutex::new(heap)) }
+    }
+
+    /// An empty heap whose code is told to the observers that this one has now.
+    ///
+    /// # Errors
+    /// As [`CodeHeap::new`].
+    pub fn apart(&self, options: HeapOptions) -> Result<CodeHeap, MemoryError> {
+        let apart = CodeHeap::with(options)?;
+        apart.lock().observers.clone_from(&self.lock().observers);
+        Ok(apart)
     }
 
     /// Which strategy keeps W^X.
@@ -126,7 +138,7 @@ impl CodeHeap {
     /// region can hold.
     pub fn place(&self, len: usize) -> Result<Space, MemoryError> {
         let (place, region) = self.lock().place(len)?;
-        Ok(Space { room: Room { heap: self.clone(), place }, region, len })
+        Ok(Space { room: Room { heap: self.clone(), place, published: None }, region, len })
     }
 
     /// Put code into its space and make it executable. The rest of the space stays poison.
@@ -140,6 +152,16 @@ impl CodeHeap {
     /// [`MemoryError::DoesNotFit`], [`MemoryError::OtherHeap`], [`MemoryError::Forked`] or the host's refusal.
     /// The space is given back then.
     pub fn publish(&self, space: Space, code: &[u8]) -> Result<Block, MemoryError> {
+        self.publish_about(space, code, || Box::new(()))
+    }
+
+    /// [`CodeHeap::publish`], with what observers are to be told of the code: asked for only where there is one.
+    pub(crate) fn publish_about(
+        &self,
+        space: Space,
+        code: &[u8],
+        about: impl FnOnce() -> Box<dyn Any>,
+    ) -> Result<Block, MemoryError> {
         if !Arc::ptr_eq(&self.shared, &space.room.heap.shared) {
             return Err(MemoryError::OtherHeap);
         }
@@ -147,8 +169,14 @@ impl CodeHeap {
             return Err(MemoryError::DoesNotFit { code: code.len(), space: space.len });
         }
         let Place { id, range, address } = space.room.place.clone();
-        self.lock().change(id, range.start, code)?;
-        let Space { room, .. } = space;
+        let mut heap = self.lock();
+        heap.change(id, range.start, code)?;
+        if !heap.observers.is_empty() {
+            heap.tell(&Event::Published { address, bytes: code, about: &*about() });
+        }
+        drop(heap);
+        let Space { mut room, .. } = space;
+        room.published = Some(code.len());
         // From here on its room holds code, and is poisoned before it is given out again.
         Ok(Block { code: Arc::new(Code { room, address, len: code.len() }) })
     }
@@ -174,6 +202,24 @@ impl CodeHeap {
         }
         heap.hooks.push((name, Box::new(hook)));
         true
+    }
+
+    /// Have `observer` told of everything that happens to code of this heap from now on. It is also returned, to
+    /// be looked at: not to be held locked while code is published, patched or freed.
+    pub fn observe<O: Observer + 'static>(&self, observer: O) -> Arc<Mutex<O>> {
+        let observer = Arc::new(Mutex::new(observer));
+        self.lock().observers.push(observer.clone());
+        observer
+    }
+
+    /// Tell observers something that happened to the code at `address`, such as that it was replaced.
+    pub fn note(&self, address: usize, note: &'static str) {
+        self.lock().tell(&Event::Noted { address, note });
+    }
+
+    /// Tell observers the unwind record of the code at `address`, which does not keep the frame convention.
+    pub fn describe(&self, address: usize, record: &[u8]) {
+        self.lock().tell(&Event::Described { address, record });
     }
 
     /// How many bytes stand for what.
@@ -278,7 +324,10 @@ impl Block {
         const { assert!(N == 4 || N == 8) };
         assert!(offset.is_multiple_of(N) && offset + N <= self.len(), "a word at {offset} of {}", self.len());
         let Place { id, range, .. } = &self.code.room.place;
-        self.code.room.heap.lock().change(*id, range.start + offset, &word)
+        let mut heap = self.code.room.heap.lock();
+        heap.change(*id, range.start + offset, &word)?;
+        heap.tell(&Event::Patched { address: self.address() + offset, bytes: &word });
+        Ok(())
     }
 
     /// A copy of its bytes as they are now. In a child of fork that does not have them, [`POISON`](super::POISON).
@@ -302,12 +351,19 @@ struct Place {
 struct Room {
     heap: CodeHeap,
     place: Place,
+    /// Bytes of code, if it was published.
+    published: Option<usize>,
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
+        let mut heap = self.heap.lock();
+        if let Some(len) = self.published {
+            heap.tell(&Event::Freed { address: self.place.address, len });
+        }
+        let unmapped = heap.free(self.place.id, &self.place.range);
         // The region is unmapped after the lock is released: its guards are code of others.
-        let unmapped = self.heap.lock().free(self.place.id, &self.place.range);
+        drop(heap);
         drop(unmapped);
     }
 }
@@ -326,10 +382,18 @@ struct Heap {
     options: HeapOptions,
     regions: Vec<Region>,
     hooks: Vec<(&'static str, RegionHook)>,
+    observers: Vec<Arc<Mutex<dyn Observer>>>,
     next_id: u64,
 }
 
 impl Heap {
+    fn tell(&self, event: &Event<'_>) {
+        for observer in &self.observers {
+            // What a panic left behind is the observer's affair.
+            observer.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+        }
+    }
+
     fn region(&mut self, id: u64) -> &mut Region {
         self.regions.iter_mut().find(|r| r.id == id).expect("a region is kept while a room of it is taken")
     }

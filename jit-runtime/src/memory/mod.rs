@@ -19,6 +19,7 @@
 //!
 //! Regions are mapped beside the program's own text where there is room, so that `call rel32` reaches its
 //! functions (`near.rs`).
+//! Observers ([`CodeHeap::observe`]) are told at the same door what is published, patched and freed.
 //!
 //! **Invariants.** No page is ever writable and executable at one address. A byte of a region that is not
 //! part of a live block traps: it is [`POISON`], or its page is not accessible yet; an inaccessible page stands on
@@ -68,6 +69,7 @@ mod host;
 mod model;
 #[cfg(unix)]
 mod near;
+mod observer;
 mod pages;
 mod policy;
 mod rooms;
@@ -78,5 +80,6 @@ mod view;
 
 pub use error::MemoryError;
 pub use heap::{Block, CodeHeap, HeapOptions, HeapStats, RegionGuard, Space};
+pub use observer::{Event, Observer};
 pub use pages::{Mapping, POISON, Pages, Strategy};
 pub use policy::Policy;

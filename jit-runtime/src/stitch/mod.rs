@@ -9,7 +9,8 @@
 //! forward jump allocates nothing. A distance inside a section is final when the later of its ends is emitted;
 //! the chains that cross from one section to the other are aimed when the code is sealed and the length of the
 //! hot section is known. A call out of the code is a relocation, applied when the address is known, through a
-//! veneer if the target is more than 2 GiB away. A [`Constant`] is placed behind all code.
+//! veneer if the target is more than 2 GiB away. A [`Constant`] is placed behind all code. Which place of the client's
+//! program code is for is kept beside it ([`Positions`]).
 //!
 //! Code is a typestate, each state consumed by the next:
 //!
@@ -32,6 +33,7 @@
 //! or a listing, stands apart, and mistakes are noted in line. An assembler keeps its buffers for the next
 //! function ([`Sealed::publish_and_recycle`]).
 
+mod about;
 mod assembler;
 mod code;
 mod constant;
@@ -46,6 +48,7 @@ mod section;
 #[cfg(test)]
 mod tests;
 
+pub use about::About;
 pub use assembler::Assembler;
 pub use code::Code;
 pub use constant::Constant;

@@ -275,7 +275,7 @@ impl Positions {
 
     /// Where a position begins, in the order of the code, and where the code of one ends that has no other behind.
     pub fn iter(&self) -> impl Iterator<Item = (CodePtr, Option<SourcePosition>)> {
-        [&self.hot, &self.cold].into_iter().flat_map(|part| {
+        let sections = [&self.hot, &self.cold].into_iter().flat_map(|part| {
             // A section begins without a position.
             let begin = (0 < part.start && part.start < self.end).then_some((part.start, Origin::default()));
             let start = Waypoint { at: part.start, ..Waypoint::default() };
@@ -283,7 +283,8 @@ impl Positions {
                 .into_iter()
                 .chain(self.marks(part, start))
                 .map(|(at, origin)| (CodePtr(at), origin.position()))
-        })
+        });
+        sections.chain([(CodePtr(self.end), None)])
     }
 
     /// Its size in bytes.

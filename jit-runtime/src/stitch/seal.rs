@@ -1,5 +1,6 @@
 //! The sealed state: sections joined, distances final, ready to be placed.
 
+use super::about::About;
 use super::assembler::Assembler;
 use super::code::Code;
 use super::constant::Pool;
@@ -10,6 +11,7 @@ use super::patch::{self, PatchPoint, PatchPoints, SLOT, STONE};
 use super::section::{ALIGNMENT, Buffer, POISON};
 use crate::memory::CodeHeap;
 use crate::templates;
+use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -168,7 +170,11 @@ impl Sealed {
             .then(|| Arc::new(Listing::settle(&self.assembler.notes, self.cold_at)));
         let marks = self.assembler.marks.as_mut();
         let positions = marks.and_then(|marks| marks.settle(self.cold_at..self.cold_end));
-        let block = heap.publish(space, self.assembler.hot_bytes())?;
+        let about = || -> Box<dyn Any> {
+            let (name, code_len) = (self.assembler.name.clone(), self.code_len as usize);
+            Box::new(About { name, code_len, positions: positions.clone(), listing: listing.clone() })
+        };
+        let block = heap.publish_about(space, self.assembler.hot_bytes(), about)?;
         let data = (!self.data.is_empty()).then(|| self.data.as_slice().into());
         Ok(Code {
             block,

@@ -89,6 +89,7 @@ impl Gate {
     pub fn new(heap: &CodeHeap) -> Result<Gate, GateError> {
         unwind::describe(heap)?;
         let mut asm = Assembler::new();
+        asm.set_name("gate");
         let (cut, record) = trampoline::emit(&mut asm);
         let sealed = asm.seal().map_err(GateError::Stitch)?;
         // Their records must not overlap with that of a region of the heap.
@@ -97,9 +98,10 @@ impl Gate {
             step: sealed.len(),
             ..HeapOptions::new(heap.strategy())
         };
-        let apart = CodeHeap::with(apart).map_err(GateError::Memory)?;
+        let apart = heap.apart(apart).map_err(GateError::Memory)?;
         let code = sealed.publish(&apart).map_err(GateError::Stitch)?;
         let bytes = record.write(code.address(), code.len()).map_err(GateError::Record)?;
+        apart.describe(code.address(), &bytes);
         // SAFETY: `CodeRecord` writes well-formed lists; the rows were made instruction by instruction, and
         // stepping through them is tested; the region is new and no hook of ours is on its heap.
         let record = unsafe { Registered::new(bytes) };
@@ -148,6 +150,7 @@ impl Gate {
     /// The host refuses memory.
     pub fn rust_call(&self, heap: &CodeHeap, function: impl RustFunction) -> Result<Code, StitchError> {
         let mut asm = Assembler::new();
+        asm.set_name("rust_call");
         rust_call(&mut asm, self.cut(), function);
         asm.seal()?.publish(heap)
     }
