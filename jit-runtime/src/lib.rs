@@ -109,3 +109,8 @@ macro_rules! templates {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct ReadmeExamples;
+
+/// The Rust code of the page about debuggers compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/debugging.md")]
+struct DebuggingExamples;

@@ -1,10 +1,13 @@
 //! Functions of every tier that call each other: how deep, what errors cross, when tiers change, and one
 //! guard from its compilation to the end of the code it was in.
 
+use jit_runtime::memory::{CodeHeap, Event};
+use jit_runtime::observe::Statistics;
+use jit_runtime::stitch::About;
 use jit_runtime::tier::policy::{Thresholds, Tier};
 use jit_vm::testing::outcome;
 use jit_vm::{FuncId, Interpreter, Options, Program, Value, Vm, text};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 fn program(source: &str) -> Arc<Program> {
     let module = text::parse(source).unwrap_or_else(|e| panic!("{e}"));
@@ -473,4 +476,45 @@ fn a_vm_without_memory_for_its_stack_says_so() {
     let factorial = find(&program, "factorial");
     let result = outcome(&tiny.call(factorial, &[int(20)]));
     assert_eq!(result, "! stack overflow, in `factorial` at 0");
+}
+
+/// An observed heap sees functions by name, with a position for each instruction that became code, and their
+/// lives: compiled, replaced, freed.
+#[test]
+fn observers_see_functions_their_positions_and_their_tiers() {
+    let program = program(TURNS);
+    let even = find(&program, "even");
+    let heap = CodeHeap::probe().expect("this machine gives code memory");
+    let seen = Arc::new(Mutex::new(vec![]));
+    let list = Arc::clone(&seen);
+    heap.observe(move |event: &Event<'_>| {
+        let mut seen = list.lock().unwrap();
+        match (About::of(event), event) {
+            (Some(about), _) => {
+                let positions = about.positions.iter().flat_map(|positions| positions.iter());
+                let last = positions.filter_map(|(_, position)| position).map(|position| position.0).max();
+                seen.push(format!("{} {last:?}", about.name));
+            }
+            (_, Event::Noted { note, .. }) => seen.push((*note).to_owned()),
+            (_, Event::Freed { .. }) => seen.push("freed".to_owned()),
+            _ => {}
+        }
+    });
+    let statistics = heap.observe(Statistics::default());
+    let mut vm = Vm::in_heap(Arc::clone(&program), Options::compiled(), heap).expect("a VM");
+    assert_eq!(vm.call(even, &[int(10), int(5)]), Ok(int(30)));
+    vm.set_tier(even, Tier::Speculative).expect("it can be compiled");
+    vm.set_tier(even, Tier::Interpreted).expect("nothing is compiled");
+    let last = program.function(even).code().len() - 1;
+    let with_last = |name: &str| format!("{name} Some({last})");
+    let seen = seen.lock().unwrap().clone();
+    let stubs = ["gate", "rust_call", "rust_call", "rust_call", "interpret", "deopt", "overflow"];
+    let stubs = stubs.map(|name| format!("{name} None"));
+    let lives = [&with_last("even"), "plain", &with_last("odd"), "plain", &with_last("even"), "speculative"];
+    let lives = lives.into_iter().chain(["replaced", "freed", "replaced", "freed"]).map(str::to_owned);
+    assert_eq!(seen, stubs.into_iter().chain(lives).collect::<Vec<_>>());
+    let statistics = statistics.lock().unwrap();
+    let notes: Vec<_> = statistics.notes.iter().map(|(&note, &times)| (note, times)).collect();
+    assert_eq!(notes, [("plain", 2), ("replaced", 2), ("speculative", 1)]);
+    assert_eq!((statistics.published.times, statistics.freed.times), (10, 2));
 }

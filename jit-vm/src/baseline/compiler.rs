@@ -76,6 +76,7 @@ impl Compiler {
         self.labels.resize(f.code().len(), None);
         self.maps.clear();
         self.exits.clear();
+        self.emit.asm.set_name(f.name());
         Walk { request, f, out: self, exit_common: None, pc: 0 }.function();
         self.publish(heap)
     }

@@ -172,10 +172,23 @@ impl Vm {
     /// # Errors
     /// The host refuses memory, or this target has no native code; [`crate::Interpreter`] runs everywhere.
     pub fn new(program: impl Into<Arc<Program>>, options: Options) -> Result<Vm, SetupError> {
-        let program: Arc<Program> = program.into();
         // A VM does not leave its thread, and its code runs nowhere else.
         let alone = HeapOptions::probe().map(|probed| HeapOptions { other_threads: false, ..probed });
-        let heap = alone.and_then(CodeHeap::with).map_err(SetupError::Memory)?;
+        Vm::in_heap(program, options, alone.and_then(CodeHeap::with).map_err(SetupError::Memory)?)
+    }
+
+    /// The same with its code in this heap: one that is observed, for instance (see `docs/debugging.md`). Functions
+    /// have their names there, a position is the index of an instruction, and observers are told when code
+    /// enters a tier ([`Tier`]) and when it is replaced.
+    ///
+    /// # Errors
+    /// As [`Vm::new`].
+    pub fn in_heap(
+        program: impl Into<Arc<Program>>,
+        options: Options,
+        heap: CodeHeap,
+    ) -> Result<Vm, SetupError> {
+        let program: Arc<Program> = program.into();
         let gate = Gate::new(&heap).map_err(SetupError::Gate)?;
         let count = program.functions().len();
         let rust = calls::publish(&heap, &gate).map_err(SetupError::Stubs)?;

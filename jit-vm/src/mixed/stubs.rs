@@ -77,8 +77,14 @@ fn publish(stub: Sealed, heap: &CodeHeap) -> Result<Code, StitchError> {
     stub.publish(heap)
 }
 
-fn interpret_stubs(functions: usize, call: Function) -> Stub {
+fn named(name: &str) -> Assembler {
     let mut asm = Assembler::new();
+    asm.set_name(name);
+    asm
+}
+
+fn interpret_stubs(functions: usize, call: Function) -> Stub {
+    let mut asm = named("interpret");
     let common = asm.label();
     for n in 0..functions {
         debug_assert_eq!(asm.offset().0 as usize, n * ENTRY);
@@ -92,7 +98,7 @@ fn interpret_stubs(functions: usize, call: Function) -> Stub {
 }
 
 fn deopt_stub(leave: Function) -> Stub {
-    let mut asm = Assembler::new();
+    let mut asm = named("deopt");
     deopt::capture(&mut asm, leave);
     result_tag(&mut asm);
     frame::leave_frame(&mut asm);
@@ -100,7 +106,7 @@ fn deopt_stub(leave: Function) -> Stub {
 }
 
 fn overflow_stub(raise: Function) -> Stub {
-    let mut asm = Assembler::new();
+    let mut asm = named("overflow");
     raise_overflow(&mut asm, raise);
     asm.seal()
 }

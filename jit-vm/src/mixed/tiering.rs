@@ -54,7 +54,11 @@ impl State {
         self.entries.set(function.index(), entry);
         let state = &mut self.functions[function.index()];
         state.history.tier = tier;
+        if let Some(new) = code {
+            self.heap.note(new, if tier == Tier::Plain { "plain" } else { "speculative" });
+        }
         if let Some(old) = core::mem::replace(&mut state.code, code) {
+            self.heap.note(old, "replaced");
             self.code.retire(old);
         }
         Ok(())
