@@ -9,9 +9,11 @@ use jit_benches::contest::aim_at_least;
 use jit_benches::emission::{CODE, INSTRUCTIONS, UNIT, dynasm, stitched};
 use jit_benches::{Contestant, contest};
 use jit_runtime::memory::{CodeHeap, HeapOptions, Strategy};
-use jit_runtime::stitch::Assembler;
+use jit_runtime::observe::{Gdb, JitDump, PerfMap, Statistics};
+use jit_runtime::stitch::{Assembler, SourcePosition};
 use jit_runtime::x64;
 use std::hint::{black_box, spin_loop};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const ROUNDS: usize = 200;
@@ -30,6 +32,7 @@ fn main() {
     patching();
     disturbed();
     first_block();
+    observers();
     check();
     for units in [1, 25, CODE / 245] {
         emission(units);
@@ -64,6 +67,43 @@ fn publishing() {
     });
     let contestants = WAYS.into_iter().map(ours).chain([own.times(50)]).collect();
     contest(ROUNDS, contestants).print("200 bytes published and freed", "us", 1000.0);
+}
+
+/// A publication and its end, with nobody told, and with each observer.
+fn observers() {
+    let directory = std::env::temp_dir().join(format!("jit-benches-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory for temporary files");
+    let contestant = |name, observe: fn(&CodeHeap, &Path)| {
+        let heap = heap(Strategy::DualMapping, false);
+        observe(&heap, &directory);
+        let mut asm = Assembler::new();
+        let publish = move || {
+            asm.set_name("measured");
+            for position in 0..20 {
+                asm.mark(SourcePosition(position));
+                x64!(asm => mov rax, 0x1122334455667788);
+            }
+            let sealed = std::mem::take(&mut asm).seal().expect("no labels");
+            let (code, recycled) = sealed.publish_and_recycle(&heap);
+            drop(code.expect("room"));
+            asm = recycled;
+        };
+        Contestant::new(name, publish).times(50)
+    };
+    let contestants = vec![
+        contestant("unobserved", |_, _| {}),
+        contestant("counted", |heap, _| drop(heap.observe(Statistics::default()))),
+        contestant("in a perf map", |heap, directory| {
+            drop(heap.observe(PerfMap::create_in(directory).expect("a map")));
+        }),
+        contestant("in a jitdump", |heap, directory| {
+            drop(heap.observe(JitDump::create_in(directory).expect("a dump")));
+        }),
+        contestant("in gdb's list", |heap, _| drop(heap.observe(Gdb::new()))),
+    ];
+    let title = "200 bytes with 20 positions, emitted, published and freed";
+    contest(ROUNDS, contestants).print(title, "us", 1000.0);
+    let _ = std::fs::remove_dir_all(directory);
 }
 
 /// Code with a patch point is re-targeted, between the jump itself and the end.

@@ -91,8 +91,10 @@ fn observers_are_told_what_happens_in_the_order_in_which_it_does() {
     .assert_eq(&told.lock().unwrap().join("\n"));
     let statistics = statistics.lock().unwrap();
     assert_eq!(statistics.published, Count { times: 3, bytes: len as u64 + 40 + 1 });
-    expect!["published 3 (113 bytes), patched 1 (4 bytes), freed 4 (153 bytes), at most 112 bytes; replaced 1"]
-        .assert_eq(&statistics.to_string());
+    expect![
+        "published 3 (113 bytes), patched 1 (4 bytes), freed 4 (153 bytes), at most 112 bytes; replaced 1"
+    ]
+    .assert_eq(&statistics.to_string());
 }
 
 /// A line of a map: start, size, name.
