@@ -3,9 +3,9 @@
 //! **Problem.** A map of symbols does not know when code was freed and its memory used again, and has neither
 //! instructions nor lines for `perf annotate`.
 //!
-//! **Idea.** A `jit-PID.dump` is a log in a format of Linux (`tools/perf/Documentation/jitdump-specification.txt`, version 1).
-//! A page of it is mapped executable: `perf record` sees that, `perf inject --jit` reads the file and makes an
-//! object file of each piece of code.
+//! **Idea.** A `jit-PID.dump` is a log in a format of Linux (`tools/perf/Documentation/jitdump-specification.txt`,
+//! version 1). A page of it is mapped executable: `perf record` sees that, `perf inject --jit` reads the file and
+//! makes an object file of each piece of code.
 //!
 //! ```text
 //! header        "JiTD", version, bytes of the header, machine, process, time, flags
@@ -18,8 +18,8 @@
 //! lines of a piece stand in front of it.
 //!
 //! **Cost.** The bytes of the code and some hundred more are written for each publication, when 64 KiB are full, at
-//! [`JitDump::flush`] and at the end. Unwinding information is left out: `perf` would look for it in memory behind the
-//! code, where the next function stands. Frames have frame pointers, which `perf record -g` walks.
+//! [`JitDump::flush`] and at the end. Unwinding information is left out: `perf` would look for it in memory behind
+//! the code, where the next function stands. Frames have frame pointers, which `perf record -g` walks.
 #![allow(unsafe_code)]
 
 use super::Source;

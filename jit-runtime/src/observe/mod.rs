@@ -3,10 +3,11 @@
 //! **Problem.** Whoever debugs or measures a JIT wants to see the machine code beside what it came from, and its
 //! functions by name in the tools that show everything else. Whoever does not wants to pay nothing for it.
 //!
-//! **Idea.** A heap tells observers what happens to its code ([`crate::memory::CodeHeap::observe`]), and an assembler what
-//! it knows of it: a name, positions, templates. Each tool is an observer of its own: [`PerfMap`], [`JitDump`],
-//! [`Gdb`], [`Statistics`]. Listings ([`disassemble`]) are made of bytes by an independent disassembler, not
-//! printed from the templates: a listing that repeated what the assembler believes would hide its mistakes.
+//! **Idea.** A heap tells observers what happens to its code ([`crate::memory::CodeHeap::observe`]), and an
+//! assembler what it knows of it: a name, positions, templates. Each tool is an observer of its own: [`PerfMap`],
+//! [`JitDump`], [`Gdb`], [`Statistics`]. Listings ([`disassemble`]) are made of bytes by an independent
+//! disassembler, not printed from the templates: a listing that repeated what the assembler believes would hide its
+//! mistakes.
 //!
 //! **Invariants.** Every byte of code is in exactly one line of its listing and has exactly one name. Observers see
 //! publication before anybody can run the code, and its end before the memory is used again.
