@@ -136,19 +136,19 @@ fn every_mistake_is_told_with_its_place() {
           |     ^^^^^^^^^^
           = help: write `mov qword [rbp - 16], 5`
 
-        error: this template has no label `raz`
+        error: `raz` is no register and no label
          --> 2:6
           |
         2 | 	add raz, 4; add rax, ebx
           | 	    ^^^
-          = help: did you mean the register `rax`?
+          = help: did you mean `rax`?
 
         error: this operand has 32 bits, operand 1 has 64
          --> 2:23
           |
         2 | 	add raz, 4; add rax, ebx
           | 	                     ^^^
-          = help: both must have one width; movzx, movsx and movsxd widen, and the lower half of a register has a name of its own
+          = help: write `add rax, rbx` or `add eax, ebx`; movzx, movsx and movsxd widen
 
         exit status 1
     "#]],

@@ -160,7 +160,7 @@ use proc_macro::TokenStream;
 /// | written | says |
 /// |---|---|
 /// | `#![function]` at the start | it is a whole function of the System V ABI, and so are those it calls: rsp must be a multiple of 16 at calls, callee-saved registers must be restored |
-/// | `#![inputs(rdx)]` at the start | these registers are set before it |
+/// | `#![inputs(rdx)]` at the start | these registers, or aliases of registers, are set before it |
 /// | `call {printf: variadic}` | the callee counts its vector arguments in al |
 /// | `#[allow(dead_flags)] cmp rax, rcx` | the lint is wrong about this instruction |
 /// | `#![allow(dead_flags)]` at the start | the lint is wrong about this template |

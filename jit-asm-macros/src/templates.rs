@@ -5,7 +5,7 @@
 //! function too. `let acc = rax;` in front of an entry names a register for all entries behind it.
 
 use crate::{emit, input, lint, parts, report, widths, x64};
-use jit_asm::syntax::{Aliases, Error, Errors, Extent, Hole, LaidOut, Piece, Value};
+use jit_asm::syntax::{self, Aliases, Error, Errors, Extent, Hole, LaidOut, Piece, Stmt, Value};
 use jit_asm::template::HoleKind;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
@@ -58,13 +58,17 @@ fn check(tokens: TokenStream) -> Result<Vec<Entry>, Vec<Error>> {
     let mut errors = Errors::new();
     let mut parsed = vec![];
     let read = |input: ParseStream| {
-        while !input.is_empty() {
+        for place in 0.. {
+            if input.is_empty() {
+                break;
+            }
+            errors.at(place);
             if input.peek(Token![let]) {
-                parsed.push(Item::Alias(statement(input)));
+                parsed.push((place, Item::Alias(statement(input))));
                 continue;
             }
             match signature(input).and_then(|signature| Ok(Item::Entry(signature, body(input)?))) {
-                Ok(entry) => parsed.push(entry),
+                Ok(entry) => parsed.push((place, entry)),
                 Err(error) => {
                     report::of_syn(error).for_each(|error| errors.add(error));
                     skip_entry(input);
@@ -78,7 +82,8 @@ fn check(tokens: TokenStream) -> Result<Vec<Entry>, Vec<Error>> {
     }
     let mut entries = vec![];
     let mut aliases = Aliases::new();
-    for item in parsed {
+    for (place, item) in parsed {
+        errors.at(place);
         let (signature, body) = match item {
             Item::Entry(signature, body) => (signature, body),
             Item::Alias(tokens) => {
@@ -88,19 +93,21 @@ fn check(tokens: TokenStream) -> Result<Vec<Entry>, Vec<Error>> {
         };
         let signature = Rc::new(signature);
         for (name, body) in errors.keep(at_widths(&signature, body)).unwrap_or_default() {
-            match x64::lay_out(body, &mut aliases) {
+            match x64::lay_out(body.clone(), &mut aliases) {
                 Ok(laid_out) => {
                     check_params(&signature, &laid_out, &mut errors);
                     entries.push(Entry { signature: signature.clone(), name, laid_out });
                 }
-                Err(more) => {
-                    more.into_iter().for_each(|error| errors.add(error));
+                Err(misread) => {
+                    misread.errors.into_iter().for_each(|error| errors.add(error));
+                    check_words(&signature, &body, &misread.stmts, &mut errors);
                     // What is wrong at one width is mostly wrong at the next.
                     break;
                 }
             }
         }
     }
+    errors.at(usize::MAX);
     aliases.report_unused(&mut errors);
     errors.barrier(entries)
 }
@@ -246,7 +253,7 @@ fn check_params(signature: &Signature, laid_out: &LaidOut, errors: &mut Errors) 
         if let Some(word) = x64::lone_word(&placed.hole.content)
             && !known(&word)
         {
-            errors.add(no_parameter(signature, &placed.hole, &word, placed.value));
+            errors.add(no_parameter(signature, &placed.hole, &word, Some(placed.value)));
         }
     }
     for placed in &laid_out.whole.constants {
@@ -263,6 +270,24 @@ fn check_params(signature: &Signature, laid_out: &LaidOut, errors: &mut Errors) 
             );
         }
     }
+    report_unused(signature, &used, errors);
+}
+
+/// What is known of holes and parameters where the body has other mistakes.
+fn check_words(signature: &Signature, body: &TokenStream, stmts: &[Stmt], errors: &mut Errors) {
+    for hole in stmts.iter().flat_map(Stmt::holes).filter(|hole| !hole.constant) {
+        if let Some(word) = x64::lone_word(&hole.content)
+            && signature.params.iter().all(|param| param.name != word)
+        {
+            errors.add(no_parameter(signature, hole, &word, None));
+        }
+    }
+    let mut used = vec![false; signature.params.len()];
+    mark(body, &signature.params, &mut used);
+    report_unused(signature, &used, errors);
+}
+
+fn report_unused(signature: &Signature, used: &[bool], errors: &mut Errors) {
     for (param, used) in signature.params.iter().zip(used) {
         if !used {
             errors.add(
@@ -276,15 +301,21 @@ fn check_params(signature: &Signature, laid_out: &LaidOut, errors: &mut Errors) 
     }
 }
 
-fn no_parameter(signature: &Signature, hole: &Hole, word: &Ident, value: Value) -> Error {
-    let names: Vec<String> = signature.params.iter().map(|param| format!("`{}`", param.name)).collect();
-    let ty = emit::type_of(value).unwrap_or_else(|| "Label".to_owned());
-    let known = match names.is_empty() {
-        true => "this template has none".to_owned(),
-        false => format!("its parameters are {}", names.join(", ")),
+fn no_parameter(signature: &Signature, hole: &Hole, word: &Ident, value: Option<Value>) -> Error {
+    let params = || signature.params.iter().map(|param| param.name.to_string());
+    let near = params().find(|name| name.len() > 2 && syntax::one_slip(name, &word.to_string()));
+    let names: Vec<String> = params().map(|name| format!("`{name}`")).collect();
+    let known = match near {
+        Some(near) => format!("did you mean `{near}`? otherwise"),
+        None if names.is_empty() => "this template has none;".to_owned(),
+        None => format!("its parameters are {};", names.join(", ")),
+    };
+    let parameter = match value {
+        Some(value) => format!("{word}: {}", emit::type_of(value).unwrap_or_else(|| "Label".to_owned())),
+        None => format!("{word}"),
     };
     Error::new(Extent::one(hole.span), format!("`{word}` is no parameter of `{}`", signature.name))
-        .help(format!("{known}; add `{word}: {ty}`, or write `{{const {word}}}` for a Rust constant"))
+        .help(format!("{known} add `{parameter}`, or write `{{const {word}}}` for a Rust constant"))
 }
 
 /// Mark the parameters that are named anywhere in `tokens`.

@@ -1,7 +1,7 @@
 //! `x64! { .. }` and `x64!(sink => ..)`.
 
 use crate::{emit, input, lint, parts, report};
-use jit_asm::syntax::{self, Aliases, Error, Errors, Extent, LaidOut, PlacedHole};
+use jit_asm::syntax::{self, Aliases, Error, Errors, Extent, Hole, LaidOut, Misread, PlacedHole, Stmt};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
@@ -20,12 +20,16 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
 }
 
 /// Statements in, where some registers may have names, and template out, with every hole known to be one expression.
-pub(crate) fn lay_out(tokens: TokenStream, aliases: &mut Aliases) -> Result<LaidOut, Vec<Error>> {
-    let stmts = syntax::parse_with(tokens, aliases)?;
-    let laid_out = syntax::lay_out(&stmts)?;
+pub(crate) fn lay_out(tokens: TokenStream, aliases: &mut Aliases) -> Result<LaidOut, Misread> {
+    let (stmts, laid_out) = match syntax::parse_with(tokens, aliases) {
+        Ok(stmts) => {
+            let laid_out = syntax::lay_out(&stmts);
+            (stmts, laid_out)
+        }
+        Err(misread) => (misread.stmts, Err(misread.errors)),
+    };
     let mut errors = Errors::new();
-    let holes = laid_out.whole.holes.iter().map(|placed| &placed.hole);
-    for hole in holes.chain(laid_out.whole.constants.iter().map(|placed| &placed.hole)) {
+    for hole in stmts.iter().flat_map(Stmt::holes) {
         match &hole.sum {
             None => one_expression(&hole.content, hole.extent(), &mut errors),
             Some(sum) => {
@@ -33,8 +37,21 @@ pub(crate) fn lay_out(tokens: TokenStream, aliases: &mut Aliases) -> Result<Laid
             }
         }
     }
-    one_type_each(&laid_out.whole.holes, &mut errors);
-    errors.barrier(laid_out)
+    let laid_out = match laid_out {
+        Ok(laid_out) => {
+            one_type_each(&laid_out.whole.holes, &mut errors);
+            Some(laid_out)
+        }
+        Err(more) => {
+            more.into_iter().for_each(|error| errors.add(error));
+            None
+        }
+    };
+    match errors.barrier(laid_out) {
+        Ok(Some(laid_out)) => Ok(laid_out),
+        Ok(None) => unreachable!("what is not laid out has errors"),
+        Err(errors) => Err(Misread { errors, stmts }),
+    }
 }
 
 /// A word that two holes name has one type: rustc says so too, but knows neither of the holes.
@@ -82,15 +99,24 @@ fn one_expression(tokens: &TokenStream, extent: Extent, errors: &mut Errors) {
 
 /// `x64! { .. }`: an expression of type `Template`.
 fn constant(library: &TokenStream, tokens: TokenStream) -> Result<TokenStream, Vec<Error>> {
-    let laid_out = lay_out(tokens, &mut Aliases::new())?;
     let mut errors = Errors::new();
-    for placed in &laid_out.whole.holes {
+    let mut no_value = |hole: &Hole| {
         errors.add(
-            Error::new(Extent::one(placed.hole.span), "a constant template has no holes but `{const ..}`")
+            Error::new(Extent::one(hole.span), "a constant template has no holes but `{const ..}`")
                 .help("emit it with `x64!(sink => ..)`, or declare it in `templates! { .. }`"),
         );
-    }
-    let laid_out = errors.barrier(laid_out)?;
+    };
+    let laid_out = match lay_out(tokens, &mut Aliases::new()) {
+        Ok(laid_out) => {
+            laid_out.whole.holes.iter().for_each(|placed| no_value(&placed.hole));
+            errors.barrier(laid_out)?
+        }
+        Err(misread) => {
+            misread.stmts.iter().flat_map(Stmt::holes).filter(|hole| !hole.constant).for_each(no_value);
+            misread.errors.into_iter().for_each(|error| errors.add(error));
+            return errors.barrier(()).map(|()| TokenStream::new());
+        }
+    };
     let piece = &laid_out.whole;
     let bytes = emit::bytes(library, piece);
     let template = emit::template(library, "", piece, &quote!(const { #bytes }));
@@ -113,7 +139,8 @@ fn emission(
     } else {
         one_expression(sink, report::extent(sink), &mut errors);
     }
-    let laid_out = match (errors.barrier(()), lay_out(tokens, &mut Aliases::new())) {
+    let laid_out = lay_out(tokens, &mut Aliases::new()).map_err(|misread| misread.errors);
+    let laid_out = match (errors.barrier(()), laid_out) {
         (Ok(()), laid_out) => laid_out?,
         (Err(first), Ok(_)) => return Err(first),
         (Err(mut first), Err(second)) => {

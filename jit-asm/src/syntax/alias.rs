@@ -194,6 +194,33 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
+    /// The register that the word names, if it is an alias.
+    pub(super) fn register(&mut self, word: &Ident) -> Result<Option<String>, Error> {
+        let text = word.to_string();
+        let Some(at) = self.aliases.find(&text) else {
+            return if self.later.contains(&text) { Err(self.early(word)) } else { Ok(None) };
+        };
+        let alias = &mut self.aliases.0[at];
+        alias.used = true;
+        match &alias.register {
+            Some(register) => Ok(Some(register.clone())),
+            // Its definition is wrong, which was said: any register will do.
+            None => Ok(Some("rax".to_owned())),
+        }
+    }
+
+    /// The answer to an alias in front of its `let`.
+    fn early(&mut self, word: &Ident) -> Error {
+        self.early.push(word.to_string());
+        Error::new(Extent::one(word.span()), format!("`{word}` is used in front of its `let`"))
+            .help("an alias holds from its `let` on")
+    }
+
+    /// The names that there are so far.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.aliases.0.iter().map(|alias| alias.name.text.clone()).collect()
+    }
+
     /// Whether the word is an alias, where it cannot be one.
     pub(super) fn has(&mut self, word: &str) -> bool {
         let found = self.aliases.find(word);
@@ -221,11 +248,7 @@ impl<'a> Scope<'a> {
                 whole = false; // Defined, and still the word: its definition is wrong.
             } else if self.later.contains(&text) {
                 whole = false;
-                errors.add(
-                    Error::new(Extent::one(word.span()), format!("`{word}` is used in front of its `let`"))
-                        .help("an alias holds from its `let` on"),
-                );
-                self.early.push(text);
+                errors.add(self.early(&word));
             }
         }
         whole.then_some(replaced)
@@ -238,7 +261,7 @@ impl<'a> Scope<'a> {
 }
 
 /// The words of operands: those in brackets too, those of Rust not.
-fn words(tokens: &[TokenTree]) -> Vec<Ident> {
+pub(super) fn words(tokens: &[TokenTree]) -> Vec<Ident> {
     let mut words = vec![];
     for token in tokens {
         match token {

@@ -3,6 +3,7 @@
 //! They are Rust's: `#![..]` at the start speaks of the whole template, `#[..]` of the next instruction. They
 //! change what is checked, never what is assembled.
 
+use super::alias::Scope;
 use super::error::{Error, Errors, Extent};
 use super::names;
 use super::parse::is_punct;
@@ -16,7 +17,7 @@ use proc_macro2::{Delimiter, Group, Ident, TokenTree};
 pub enum Attribute {
     /// `#![function]`: the template is a whole function of the System V ABI.
     Function,
-    /// `#![inputs(rax, rdx)]`: registers that are set before the template.
+    /// `#![inputs(rax, rdx)]`: registers, or their aliases, that are set before the template.
     Inputs(RegSet),
     /// `allow(dead_flags)`.
     Allow {
@@ -33,6 +34,7 @@ const INNER: &str =
 /// Take the attributes off the front of a statement.
 pub(super) fn attributes<'a>(
     mut tokens: &'a [TokenTree],
+    scope: &mut Scope,
     stmts: &mut Vec<Stmt>,
     errors: &mut Errors,
 ) -> &'a [TokenTree] {
@@ -55,7 +57,7 @@ pub(super) fn attributes<'a>(
             let error =
                 Error::new(extent, "`#![..]` stands at the start of a template, before everything else");
             errors.add(error.help("in front of one instruction an attribute is written `#[..]`"));
-        } else if let Some(attribute) = errors.keep(attribute(group, bang, extent)) {
+        } else if let Some(attribute) = errors.keep(attribute(group, bang, extent, scope)) {
             stmts.push(Stmt::Attribute(attribute));
         }
         waits = (!bang).then_some(extent).or(waits);
@@ -81,7 +83,7 @@ fn is_inner(stmt: &Stmt) -> bool {
 }
 
 /// `name` or `name(words)`.
-fn attribute(group: &Group, inner: bool, extent: Extent) -> Result<Attribute, Error> {
+fn attribute(group: &Group, inner: bool, extent: Extent, scope: &mut Scope) -> Result<Attribute, Error> {
     let tokens: Vec<TokenTree> = group.stream().into_iter().collect();
     let [TokenTree::Ident(name), rest @ ..] = &tokens[..] else {
         return Err(Error::new(extent, "an attribute begins with its name").help(INNER));
@@ -97,7 +99,8 @@ fn attribute(group: &Group, inner: bool, extent: Extent) -> Result<Attribute, Er
             Err(Error::new(Extent::of(rest, first.span()), "`function` takes nothing behind it"))
         }
         ("inputs", [TokenTree::Group(list)]) if list.delimiter() == Delimiter::Parenthesis => {
-            let registers = words(list)?.iter().map(input).collect::<Result<Vec<_>, _>>()?;
+            let registers =
+                words(list)?.iter().map(|word| input(word, scope)).collect::<Result<Vec<_>, _>>()?;
             Ok(Attribute::Inputs(registers.into_iter().fold(RegSet::EMPTY, RegSet::union)))
         }
         ("allow", [TokenTree::Group(list)]) if list.delimiter() == Delimiter::Parenthesis => {
@@ -152,8 +155,11 @@ fn words(list: &Group) -> Result<Vec<Ident>, Error> {
     Ok(found)
 }
 
-fn input(word: &Ident) -> Result<RegSet, Error> {
-    let text = names::small(&word.to_string()).into_owned();
+fn input(word: &Ident, scope: &mut Scope) -> Result<RegSet, Error> {
+    let text = match scope.register(word)? {
+        Some(register) => register,
+        None => names::small(&word.to_string()).into_owned(),
+    };
     if let Some(reg) = names::register(&text) {
         return Ok(RegSet::EMPTY.with(reg.gpr));
     }

@@ -41,12 +41,15 @@ const DIRECTIVES: &str = "the directives are .byte, .word, .dword, .qword, .zero
 fn unknown(text: &str, rest: &[TokenTree], at: Extent) -> Error {
     let error = Error::new(at, format!("`.{text}` is no directive"));
     let instead = match text {
-        "db" | "ascii" | "string" | "asciz" => ".byte",
-        "dw" | "short" | "value" | "hword" | "2byte" => ".word",
+        "db" | "ascii" => ".byte",
+        "string" | "asciz" => return error.help("write `.byte \"text\", 0`"),
+        "p2align" => return error.help("write `.align 16`: in bytes, not in powers of two"),
+        "octa" => return error.help("write `.qword`, the lower half first"),
+        "dw" | "short" | "value" | "hword" | "half" | "2byte" => ".word",
         "dd" | "long" | "int" | "float" | "single" | "4byte" => ".dword",
         "dq" | "quad" | "double" | "8byte" => ".qword",
         "space" | "skip" | "fill" | "resb" => ".zero",
-        "balign" | "p2align" => ".align",
+        "balign" => ".align",
         _ if rest.first().is_some_and(|token| is_punct(token, ':')) => {
             return error.help("a local label has no dot: write `name:`");
         }

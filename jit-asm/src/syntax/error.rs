@@ -66,22 +66,38 @@ impl fmt::Display for Error {
     }
 }
 
-/// Gathers the errors of one stage. Dropping it without asking for the result is a bug of the stage, and
-/// panics.
+/// Gathers errors, and gives them back in the order of the text. Dropping it without asking for the result is
+/// a bug, and panics.
 #[derive(Debug)]
-pub struct Errors(Option<Vec<Error>>);
+pub struct Errors {
+    found: Option<Vec<(usize, Error)>>,
+    /// Where in the text what comes next belongs: the number of a statement.
+    place: usize,
+}
 
 impl Errors {
     /// None so far.
     #[must_use]
     #[allow(clippy::new_without_default)] // a default would be a collector by accident
     pub fn new() -> Errors {
-        Errors(Some(vec![]))
+        Errors { found: Some(vec![]), place: 0 }
+    }
+
+    /// What is added from here on belongs to the statement of this number. Two stages that look at the same
+    /// statements so tell of them together.
+    pub fn at(&mut self, place: usize) {
+        self.place = place;
+    }
+
+    /// How many there are so far.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.found.as_ref().map_or(0, Vec::len)
     }
 
     /// One more.
     pub fn add(&mut self, error: Error) {
-        self.0.get_or_insert_default().push(error);
+        self.found.get_or_insert_default().push((self.place, error));
     }
 
     /// Keep the error of a result and go on without its value.
@@ -91,16 +107,18 @@ impl Errors {
 
     /// The barrier: `value` if nothing was wrong, otherwise everything that was.
     pub fn barrier<T>(mut self, value: T) -> Result<T, Vec<Error>> {
-        match self.0.take() {
-            Some(errors) if !errors.is_empty() => Err(errors),
-            _ => Ok(value),
+        let mut found = self.found.take().unwrap_or_default();
+        if found.is_empty() {
+            return Ok(value);
         }
+        found.sort_by_key(|(place, _)| *place);
+        Err(found.into_iter().map(|(_, error)| error).collect())
     }
 }
 
 impl Drop for Errors {
     fn drop(&mut self) {
-        if self.0.is_some() && !std::thread::panicking() {
+        if self.found.is_some() && !std::thread::panicking() {
             panic!("a stage gathered errors and never looked at them");
         }
     }
@@ -119,6 +137,17 @@ mod tests {
         let all: Vec<String> = errors.barrier(()).unwrap_err().iter().map(Error::to_string).collect();
         assert_eq!(all, ["mistake 0", "mistake 1", "mistake 2"]);
         assert_eq!(Errors::new().barrier(7).unwrap(), 7);
+    }
+
+    #[test]
+    fn errors_come_in_the_order_of_the_text() {
+        let mut errors = Errors::new();
+        for place in [0, 2, 1, 2] {
+            errors.at(place);
+            errors.add(Error::new(Extent::one(Span::call_site()), format!("{place}, {}", errors.count())));
+        }
+        let all: Vec<String> = errors.barrier(()).unwrap_err().iter().map(Error::to_string).collect();
+        assert_eq!(all, ["0, 0", "1, 2", "2, 1", "2, 3"]);
     }
 
     #[test]

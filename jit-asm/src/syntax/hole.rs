@@ -1,6 +1,7 @@
 //! Braces: what a hole says about itself.
 
 use super::error::{Error, Extent};
+use super::names;
 use super::stmt::{Hole, HoleType, Location};
 use crate::x64::operand::{RegClass, VectorClass, Width};
 use proc_macro2::{Group, Spacing, Span, TokenStream, TokenTree};
@@ -26,7 +27,9 @@ pub(super) fn hole(group: &Group) -> Result<Hole, Error> {
         return Err(Error::new(extent, "one colon stands between a hole and its type"));
     }
     let ty = match ty {
-        Some((colon, tokens)) => Some(hole_type(colon, tokens)?),
+        Some((colon, tokens)) => {
+            Some(hole_type(colon, tokens).map_err(|error| turned(content, tokens, error))?)
+        }
         None => None,
     };
     if constant && let Some(ty @ (HoleType::Patchable | HoleType::Variadic)) = ty {
@@ -44,6 +47,14 @@ pub(super) fn hole(group: &Group) -> Result<Hole, Error> {
     }
     let content: TokenStream = content.iter().cloned().collect();
     Ok(Hole { content, constant, ty, sum: None, span: group.span(), end: group.span(), ordinal: 0 })
+}
+
+/// The answer to a type that is none, unless it stands in front of the colon.
+fn turned(content: &[TokenTree], ty: &[TokenTree], error: Error) -> Error {
+    let [TokenTree::Ident(word), ..] = content else { return error };
+    let (true, Ok(ty_first)) = (content.len() == 1, hole_type(word.span(), content)) else { return error };
+    let value: TokenStream = ty.iter().cloned().collect();
+    error.help(format!("the type stands behind the colon: `{{{value}: {ty_first}}}`"))
 }
 
 /// Split at the last lone colon; `::` belongs to the expression.
@@ -126,6 +137,46 @@ fn location(word: &str) -> Option<Location> {
     })
 }
 
+/// What somebody may mean by a type that is none.
+fn meant(word: &str) -> Option<String> {
+    let spelled = |ty: &str| Some(format!("write `{ty}`"));
+    let bits =
+        |prefix: &str| word.strip_prefix(prefix).filter(|bits| matches!(*bits, "8" | "16" | "32" | "64"));
+    if let Some(bits) = bits("imm").or_else(|| bits("disp")).or_else(|| bits("simm")) {
+        return spelled(&format!("i{bits}"));
+    }
+    if let Some(bits) = bits("uimm") {
+        return spelled(&format!("u{bits}"));
+    }
+    if let Some(bits) = bits("reg").or_else(|| bits("gpr")).or_else(|| bits("R")) {
+        return spelled(&format!("r{bits}"));
+    }
+    if let Some(bits) = bits("mem") {
+        return spelled(&format!("m{bits}"));
+    }
+    match word {
+        "Gpr" | "reg" | "gpr" => Some("a register of 64 bits is `r64`, its lower half `r32`".to_owned()),
+        "imm" | "int" => Some("numbers are `i8`, `i32`, `i64`, or have no type".to_owned()),
+        "Xmm" => spelled("xmm"),
+        "Address" | "mem" => spelled("m64"),
+        "Rm" => spelled("rm64"),
+        "Rmi" => spelled("rmi64"),
+        "label" | "Label" | "target" | "func" | "function" | "ptr" => {
+            Some("a label or function has no type: `call {f}`".to_owned())
+        }
+        "Cond" => Some("a condition has no type: `j{c} {l}`".to_owned()),
+        "bool" | "char" => spelled("u8"),
+        "i128" | "u128" => Some(format!("an instruction holds at most 64 bits: `{}64`", &word[..1])),
+        _ => {
+            let near = NAMES.split_whitespace().find(|ty| ty.len() > 2 && names::one_slip(ty, word));
+            near.map(|ty| format!("did you mean `{ty}`?"))
+        }
+    }
+}
+
+const NAMES: &str = "i16 i32 i64 u16 u32 u64 r16 r32 r64 xmm ymm rm8 rm16 rm32 rm64 rmi32 rmi64 m16 m32 m64 m128 m256 \
+                     patchable variadic";
+
 /// The answer to a type that holes do not have, or do not have yet.
 fn no_type(extent: Extent, word: &str) -> Error {
     let later = |what: &str, instead: &str| {
@@ -148,6 +199,12 @@ fn no_type(extent: Extent, word: &str) -> Error {
         )),
         "usize" | "isize" => Error::new(extent, format!("the width of `{word}` depends on the machine"))
             .help(format!("write `{}64`", &word[..1])),
-        _ => Error::new(extent, format!("`{word}` is no type of a hole")).help(TYPES),
+        _ => {
+            let error = Error::new(extent, format!("`{word}` is no type of a hole"));
+            match meant(word) {
+                Some(help) => error.help(help),
+                None => error.help(TYPES),
+            }
+        }
     }
 }

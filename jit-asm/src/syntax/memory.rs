@@ -5,7 +5,7 @@ use super::error::{Error, Extent};
 use super::hole;
 use super::names;
 use super::operand::{reserved, value};
-use super::parse::{is_punct, name};
+use super::parse::{Known, is_punct, name};
 use super::stmt::{Arg, Hole, HoleType, Name, Slot, Sum, SumTerm};
 use crate::reg::Gpr;
 use crate::x64::operand::{Base, Disp, Index, Mem, Operand, RegClass, Scale, Vector, VectorClass, Width};
@@ -67,7 +67,12 @@ struct Address {
 }
 
 /// Read the inside of the brackets.
-pub(super) fn memory(width: Option<Width>, tokens: Vec<TokenTree>, extent: Extent) -> Result<Arg, Error> {
+pub(super) fn memory(
+    width: Option<Width>,
+    tokens: Vec<TokenTree>,
+    extent: Extent,
+    known: &Known,
+) -> Result<Arg, Error> {
     if tokens.is_empty() {
         return Err(Error::new(extent, "this address is empty").help("write `[rax]` or `[rbp + {offset}]`"));
     }
@@ -88,9 +93,12 @@ pub(super) fn memory(width: Option<Width>, tokens: Vec<TokenTree>, extent: Exten
         match term {
             Term::Target(hole) => return Ok(target(width, vec![(Slot::Target, hole)], None, extent)),
             Term::Label(label) if after.is_empty() && first => {
-                return Ok(target(width, vec![], Some(label), extent));
+                let near = known.near_alias(&label.text).map(str::to_owned);
+                return Ok(target(width, vec![], Some(Name { near, ..label }), extent));
             }
-            Term::Label(label) => return Err(label_in_sum(&label)),
+            Term::Label(label) => {
+                return Err(label_in_sum(&label, after, address.rip.is_some(), known));
+            }
             Term::Number(n) => address.number += if negative { -n } else { n },
             Term::Constant(constant, at) => address.add_constant(SumTerm { negative, ..constant }, at),
             other => address.add(other)?,
@@ -186,7 +194,14 @@ fn hole_term(hole: Hole, rest: &[TokenTree], alone: bool) -> Result<(Term, &[Tok
         Some(HoleType::Integer { width: Width::B8 | Width::B32, signed: true }) => {
             Ok((Term::Displacement(hole), rest))
         }
-        Some(ty) => Err(Error::new(extent, format!("a displacement is `i8` or `i32`, not `{ty}`"))),
+        Some(ty @ HoleType::Location(_)) => Err(Error::new(extent, format!("`{ty}` is a whole operand"))
+            .help(format!("write `{{{}: {ty}}}` without brackets", hole.content))),
+        Some(ty @ (HoleType::Patchable | HoleType::Variadic)) => {
+            Err(Error::new(extent, format!("`{ty}` is what a jump or call goes to"))
+                .help(format!("the place of a label or function is `[{{{}}}]`", hole.content)))
+        }
+        Some(ty) => Err(Error::new(extent, format!("a displacement is `i8` or `i32`, not `{ty}`"))
+            .help(format!("write `{{{}{}: i32}}`", if hole.constant { "const " } else { "" }, hole.content))),
         None if rest.first().is_some_and(|token| is_punct(token, '*')) => {
             Err(Error::new(extent, "only registers are scaled")
                 .help(format!("an index chosen at emission is `{{{}: r64}}*8`", hole.content)))
@@ -253,8 +268,35 @@ fn negated(term: &Term, extent: Extent) -> Error {
     }
 }
 
-fn label_in_sum(label: &Name) -> Error {
+/// The answer to a word beside other terms: a label, a slip, or a word of Rust. `after`: what follows it.
+fn label_in_sum(label: &Name, after: &[TokenTree], beside_rip: bool, known: &Known) -> Error {
     let at = Extent::one(label.span);
+    let text = &label.text;
+    if known.labels.contains(text) {
+        let error = Error::new(at, "a label stands alone in its brackets");
+        return match beside_rip {
+            true => error.help(format!("it is relative to rip by itself: write `[{text}]`")),
+            false => error.help(format!("take its address first: `lea rax, [{text}]`, then `[rax + ..]`")),
+        };
+    }
+    if let Some(alias) = known.near_alias(text) {
+        return Error::new(at, format!("`{text}` is no register"))
+            .help(format!("did you mean the alias `{alias}`?"));
+    }
+    match after {
+        [dot, TokenTree::Ident(field), ..] if is_punct(dot, '.') => {
+            return Error::new(Extent { end: field.span(), ..at }, "a Rust expression stands in braces").help(format!(
+                "a value is written `{{{text}.{field}}}`, the place of a field `offset_of!({text}, {field})`"
+            ));
+        }
+        [TokenTree::Group(called), ..] if called.delimiter() == Delimiter::Parenthesis => {
+            return Error::new(Extent { end: called.span(), ..at }, "a Rust expression stands in braces")
+                .help(format!(
+                    "a macro is called with `!`: `{text}!(..)`; a value is written `{{{text}(..)}}`"
+                ));
+        }
+        _ => {}
+    }
     match names::nearest_register(&label.text) {
         Some(register) => Error::new(at, format!("`{}` is no register", label.text))
             .help(format!("did you mean `{register}`?")),

@@ -5,8 +5,9 @@
 //!
 //! **Idea.** Two stages with a wall between them. [`parse`] reads statements and knows how things are
 //! spelled; [`lay_out`] selects forms, encodes them and resolves the template's own labels. Each gathers
-//! all its errors, and the second runs only on what the first accepted. What is inside the braces of a
-//! hole stays tokens: it is Rust, and rustc reads it.
+//! all its errors. Where the first found some, the second still selects forms for the statements that could be
+//! read, so that one look at a template tells everything that is wrong with it; nothing is laid out then. What
+//! is inside the braces of a hole stays tokens: it is Rust, and rustc reads it.
 //!
 //! **Invariants.** No stage panics, whatever the tokens. What [`lay_out`] returns can be written out as
 //! Rust without any further error. Layout follows from the types of the holes, never from values. Nothing
@@ -39,7 +40,8 @@ pub use layout::{
     Choice, Component, Crossing, Gather, Integer, LaidOut, Part, Piece, PlacedConstant, PlacedHole, Value,
     Variant, lay_out,
 };
-pub use parse::{parse, parse_with};
+pub use names::one_slip;
+pub use parse::{Misread, parse, parse_with};
 pub use stmt::{
     Arg, Directive, Effect, Hole, HoleType, Insn, Item, Label, Location, Name, Slot, Stmt, Sum, SumTerm,
 };

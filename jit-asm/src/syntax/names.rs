@@ -99,7 +99,8 @@ pub(super) fn reserved(name: &str) -> Option<&'static str> {
         _ if numbered("xmm") || numbered("ymm") || numbered("zmm") => {
             "vector registers are xmm0 to xmm15 and ymm0 to ymm15; AVX-512 is not supported in this version"
         }
-        _ if numbered("mm") || numbered("st") => "x87 and MMX registers are not supported",
+        _ if is_apx(name) => "general registers are rax to rdi and r8 to r15; APX is not supported",
+        _ if numbered("mm") || numbered("st") || name == "st" => "x87 and MMX registers are not supported",
         _ if numbered("k") && name.len() == 2 => "mask registers are not supported in this version",
         _ if numbered("cr") || numbered("dr") => "control and debug registers are not supported",
         "fs" | "gs" => "a segment stands in front of an address: `fs:[rax]`, `qword ptr gs:[16]`",
@@ -110,11 +111,23 @@ pub(super) fn reserved(name: &str) -> Option<&'static str> {
             "memory operands are `byte`, `word`, `dword`, `qword`, `xmmword` or `ymmword`"
         }
         "short" | "near" | "far" => "the distance of a jump is chosen for you: write the label alone",
-        "rel" | "abs" => "the address of a label is relative to rip by itself: `[label]`",
+        "abs" => "a number alone in brackets is an absolute address: `[0x1000]`",
+        "rel" => "the address of a label is relative to rip by itself: `[label]`",
         "offset" => "the address of a label is `lea rax, [label]`",
         "ptr" => "a width stands before `ptr`: `qword ptr [..]`, or `qword [..]`",
         _ => return None,
     })
+}
+
+/// r16 to r31, which APX has.
+fn is_apx(name: &str) -> bool {
+    let number = name.strip_prefix('r').unwrap_or_default().trim_end_matches(['d', 'w', 'b']);
+    number.len() == 2 && number.parse().is_ok_and(|number: u8| number > 15)
+}
+
+/// `cs` to `gs`.
+pub(super) fn is_segment(name: &str) -> bool {
+    matches!(&*small(name), "cs" | "ds" | "es" | "fs" | "gs" | "ss")
 }
 
 /// The prefixes with which the table has forms.
@@ -139,13 +152,24 @@ pub(super) fn is_prefix(name: &str) -> bool {
 
 /// The register whose name is one slip away from `word`.
 pub(super) fn nearest_register(word: &str) -> Option<&'static str> {
+    let mut letters = word.chars();
+    if letters.next().is_some_and(char::is_uppercase) && letters.any(char::is_lowercase) {
+        return None; // A type of Rust.
+    }
     let word = word.to_ascii_lowercase();
+    // Others say r8l for r8b.
+    if let Some(byte) = word.strip_suffix('l').and_then(|stem| Some(register(&format!("{stem}b"))?.gpr)) {
+        return registers()
+            .find(|(_, reg)| reg.gpr == byte && reg.class == RegClass::R8)
+            .map(|(name, _)| name);
+    }
     let names: Vec<&str> = registers().map(|(name, _)| name).collect();
     names.iter().find(|name| word.len() > 2 && one_slip(name, &word)).copied()
 }
 
 /// Whether one changed, missing, added or swapped character turns one word into the other.
-pub(super) fn one_slip(a: &str, b: &str) -> bool {
+#[must_use]
+pub fn one_slip(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let front = a.iter().zip(b).take_while(|(x, y)| x == y).count();
     let (a, b) = (&a[front..], &b[front..]);

@@ -5,15 +5,15 @@ use super::error::{Error, Extent};
 use super::hole;
 use super::memory;
 use super::names;
-use super::parse::{flatten, is_punct, name};
-use super::stmt::{Arg, Hole, HoleType, Location, Slot};
+use super::parse::{Known, flatten, is_punct, name};
+use super::stmt::{Arg, Hole, HoleType, Location, Name, Slot};
 use super::text;
 use crate::x64::operand::{Base, Disp, Distance, Imm, Mem, Operand, Width};
 use crate::x64::select;
 use proc_macro2::{Delimiter, Ident, Literal, Span, TokenTree};
 
 /// Read one operand from all of `tokens`, of which there is at least one.
-pub(super) fn operand(tokens: &[TokenTree]) -> Result<Arg, Error> {
+pub(super) fn operand(tokens: &[TokenTree], known: &Known) -> Result<Arg, Error> {
     if let Some((constant, taken)) = constant(tokens)? {
         return match tokens.get(taken) {
             None => Ok(constant),
@@ -22,13 +22,21 @@ pub(super) fn operand(tokens: &[TokenTree]) -> Result<Arg, Error> {
     }
     let (arg, rest) = match tokens {
         [TokenTree::Ident(word), rest @ ..] if names::width(&word.to_string()).is_some() => {
-            sized_memory(word, rest)?
+            sized_memory(word, rest, known)?
         }
         [TokenTree::Ident(word), colon, ..] if is_segment(word, colon) => {
-            memory_operand(None, word.span(), tokens)?
+            memory_operand(None, word.span(), tokens, known)?
         }
-        [TokenTree::Ident(word), rest @ ..] => (word_operand(word)?, rest),
-        [TokenTree::Group(group), rest @ ..] => (group_operand(group)?, rest),
+        [TokenTree::Ident(word), rest @ ..]
+            if names::is_segment(&word.to_string())
+                && !rest.first().is_some_and(|next| is_punct(next, ':')) =>
+        {
+            let message = format!("`{word}`: segment registers are no operands in this version");
+            return Err(Error::new(Extent::one(word.span()), message)
+                .help("fs and gs stand in front of an address: `fs:[rax]`, `qword ptr gs:[16]`"));
+        }
+        [TokenTree::Ident(word), rest @ ..] => (word_operand(word, known)?, rest),
+        [TokenTree::Group(group), rest @ ..] => (group_operand(group, known)?, rest),
         _ => {
             let (value, used) = integer(tokens)?;
             let extent = Extent::of(&tokens[..used], tokens[0].span());
@@ -63,7 +71,11 @@ fn is_segment(word: &Ident, colon: &TokenTree) -> bool {
     is_punct(colon, ':') && names::segment(&word.to_string()).is_some()
 }
 
-fn sized_memory<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Arg, &'a [TokenTree]), Error> {
+fn sized_memory<'a>(
+    word: &Ident,
+    rest: &'a [TokenTree],
+    known: &Known,
+) -> Result<(Arg, &'a [TokenTree]), Error> {
     let width = names::width(&word.to_string());
     let rest = match rest {
         [TokenTree::Ident(ptr), rest @ ..] if names::small(&ptr.to_string()) == "ptr" => rest,
@@ -72,21 +84,39 @@ fn sized_memory<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Arg, &'a [To
     let segment = matches!(rest, [TokenTree::Ident(word), colon, ..] if is_segment(word, colon));
     let bracket = matches!(rest, [TokenTree::Group(group), ..] if group.delimiter() == Delimiter::Bracket);
     if segment || bracket {
-        return memory_operand(width, word.span(), rest);
+        return memory_operand(width, word.span(), rest, known);
     }
+    let help = match rest {
+        [TokenTree::Ident(register), ..] if names::is_taken(&register.to_string()) => {
+            format!("a register has its width: write `{register}`, or `{word} [{register}]` for memory")
+        }
+        [TokenTree::Literal(number), ..] => {
+            format!("the width of a number follows from the instruction: write `{number}`")
+        }
+        [TokenTree::Group(group), ..] if group.delimiter() == Delimiter::Brace => {
+            let hole = hole::hole(group)?;
+            let bits = width.map_or(0, Width::bits);
+            format!(
+                "the width of a hole is its type: `{{{0}: m{bits}}}` is memory, `{{{0}: r{bits}}}` a register, `{{{0}: i{bits}}}` a number",
+                hole.content
+            )
+        }
+        _ => format!("write `{word} [..]`; the width of a hole is its type: `{{value: i8}}`"),
+    };
     Err(Error::new(
         Extent { start: word.span(), end: rest.first().map_or(word.span(), TokenTree::span) },
         format!("`{word}` says the width of a memory operand, and none follows"),
     )
-    .help(format!("write `{word} [..]`; the width of a hole is its type: `{{value: i8}}`")))
+    .help(help))
 }
 
 /// `[..]` or `fs:[..]`, of which the segment or the bracket is there. The operand begins at `start`.
-fn memory_operand(
+fn memory_operand<'a>(
     width: Option<Width>,
     start: Span,
-    tokens: &[TokenTree],
-) -> Result<(Arg, &[TokenTree]), Error> {
+    tokens: &'a [TokenTree],
+    known: &Known,
+) -> Result<(Arg, &'a [TokenTree]), Error> {
     let (segment, tokens) = match tokens {
         [TokenTree::Ident(word), colon, rest @ ..] if is_segment(word, colon) => {
             (names::segment(&word.to_string()), rest)
@@ -96,7 +126,7 @@ fn memory_operand(
     match tokens {
         [TokenTree::Group(group), rest @ ..] if group.delimiter() == Delimiter::Bracket => {
             let extent = Extent { start, end: group.span() };
-            let mut arg = memory::memory(width, flatten(group.stream()), extent)?;
+            let mut arg = memory::memory(width, flatten(group.stream()), extent, known)?;
             if let Operand::Mem(mem) = &mut arg.operand {
                 mem.segment = segment;
             }
@@ -110,7 +140,7 @@ fn memory_operand(
     }
 }
 
-fn word_operand(word: &Ident) -> Result<Arg, Error> {
+fn word_operand(word: &Ident, known: &Known) -> Result<Arg, Error> {
     let text = word.to_string();
     let extent = Extent::one(word.span());
     if let Some(reg) = names::register(&text) {
@@ -122,7 +152,8 @@ fn word_operand(word: &Ident) -> Result<Arg, Error> {
     if let Some(meaning) = names::reserved(&text) {
         return Err(reserved(word, meaning));
     }
-    Ok(Arg { operand: Operand::Target(Distance::Near), holes: vec![], label: Some(name(word)), extent })
+    let label = Name { near: known.near_alias(&text).map(str::to_owned), ..name(word) };
+    Ok(Arg { operand: Operand::Target(Distance::Near), holes: vec![], label: Some(label), extent })
 }
 
 /// The answer to a reserved word, which in capitals may be a constant of Rust.
@@ -134,14 +165,26 @@ pub(super) fn reserved(word: &Ident, meaning: &str) -> Error {
     }
 }
 
-fn group_operand(group: &proc_macro2::Group) -> Result<Arg, Error> {
+fn group_operand(group: &proc_macro2::Group, known: &Known) -> Result<Arg, Error> {
     let extent = Extent::one(group.span());
     match group.delimiter() {
-        Delimiter::Bracket => memory::memory(None, flatten(group.stream()), extent),
+        Delimiter::Bracket => memory::memory(None, flatten(group.stream()), extent, known),
         Delimiter::Brace => Ok(hole_operand(hole::hole(group)?, extent)),
+        _ if names_a_register(group) => Err(address_in_parentheses(extent)),
         _ => Err(Error::new(extent, "parentheses mean nothing here")
             .help("a Rust value stands in braces: `{value * 8}`; a constant is `{const SIZE * 8}`")),
     }
+}
+
+/// Whether there is a register in AT&T's parentheses.
+fn names_a_register(group: &proc_macro2::Group) -> bool {
+    let mut tokens = group.stream().into_iter();
+    tokens
+        .any(|token| matches!(token, TokenTree::Ident(word) if names::register(&word.to_string()).is_some()))
+}
+
+fn address_in_parentheses(extent: Extent) -> Error {
+    Error::new(extent, "an address stands in brackets").help("write `[base + index*scale + displacement]`")
 }
 
 /// A hole that is a whole operand: a register, or an immediate until the mnemonic tells that it is a
@@ -159,7 +202,7 @@ fn hole_operand(hole: Hole, extent: Extent) -> Arg {
 }
 
 /// A location as if it were a register, or memory where it can be nothing else.
-fn stand_in(location: Location) -> Operand {
+pub(super) fn stand_in(location: Location) -> Operand {
     match location {
         Location::RegMem(class) | Location::RegMemImm(class) => Operand::RegHole(class),
         Location::VectorMem(class) => Operand::VectorHole(class),
@@ -172,7 +215,7 @@ pub(super) fn integer(tokens: &[TokenTree]) -> Result<(i128, usize), Error> {
     match tokens {
         [TokenTree::Literal(literal), ..] => Ok((value(literal)?, 1)),
         [minus, TokenTree::Literal(literal), ..] if is_punct(minus, '-') => Ok((-value(literal)?, 2)),
-        [first, ..] => Err(no_operand(first)),
+        [first, rest @ ..] => Err(no_operand(first, rest)),
         [] => unreachable!("the caller has at least one token"),
     }
 }
@@ -200,14 +243,24 @@ pub(super) fn value(literal: &Literal) -> Result<i128, Error> {
     let digits = digits.replace('_', "");
     if let Some(end) = digits.find(|c: char| !c.is_digit(radix)) {
         let message = match &digits[end..] {
+            _ if is_hex_h(&text) => {
+                let digits = text.trim_start_matches('0').trim_end_matches(['h', 'H']);
+                format!("hexadecimal numbers are written `0x{digits}`")
+            }
+            "b" if radix == 10 && digits[..end].bytes().all(|b| matches!(b, b'0' | b'1')) => {
+                return Err(error(format!("`{text}` is no integer")).help(format!(
+                    "a binary number is `0b{}`, and a label has a name: `again:`",
+                    &digits[..end]
+                )));
+            }
+            "f" | "b" if radix == 10 => {
+                return Err(error(format!("`{text}` is no integer"))
+                    .help("a label has a name: `again: .. jmp again`"));
+            }
             tail if tail.starts_with(['i', 'u', 'f']) => {
                 let plain = text.strip_suffix(tail).unwrap_or(&text);
                 return Err(error(format!("a literal takes no suffix: write `{plain}`"))
                     .help("its width follows from the instruction"));
-            }
-            _ if is_hex_h(&digits) => {
-                let digits = digits.trim_start_matches('0').trim_end_matches(['h', 'H']);
-                format!("hexadecimal numbers are written `0x{digits}`")
             }
             _ if digits.replace(['.', 'e', 'E'], "").bytes().all(|b| b.is_ascii_digit()) => {
                 return Err(error(format!("`{text}` is no integer"))
@@ -230,13 +283,41 @@ fn is_hex_h(digits: &str) -> bool {
 }
 
 /// The answer to a token with which no operand begins.
-fn no_operand(first: &TokenTree) -> Error {
+fn no_operand(first: &TokenTree, rest: &[TokenTree]) -> Error {
     let extent = Extent::one(first.span());
     let error = |message: &str, help: &str| Error::new(extent, message).help(help);
     match first {
         TokenTree::Punct(p) => match p.as_char() {
-            '%' => error("registers are written without `%`", "the syntax is Intel's: `mov rax, rbx`"),
-            '$' | '#' => error("immediates are written without a sign in front", "write `add rax, 5`"),
+            '%' => match rest.first() {
+                Some(TokenTree::Ident(word)) => error(
+                    "registers are written without `%`",
+                    &format!("write `{word}`; the syntax is Intel's, where the destination stands first"),
+                ),
+                _ => error("registers are written without `%`", "the syntax is Intel's: `mov rax, rbx`"),
+            },
+            '$' | '#' => match rest {
+                [TokenTree::Literal(number), ..] => {
+                    error("numbers are written without a sign in front", &format!("write `{number}`"))
+                }
+                [minus, TokenTree::Literal(number), ..] if is_punct(minus, '-') => {
+                    error("numbers are written without a sign in front", &format!("write `-{number}`"))
+                }
+                [TokenTree::Ident(word), ..] => error(
+                    "numbers are written without a sign in front",
+                    &format!(
+                        "a Rust constant is written `{{const {word}}}`; the address of a label is `lea rax, [{word}]`"
+                    ),
+                ),
+                _ => {
+                    error("a place in the code has a name", "write `again:` in front of it and `again` here")
+                }
+            },
+            '+' => error("`+` is no operand", "a number is written without it"),
+            '&' | '*' | '!' | '~' => error(
+                &format!("`{}` is no operand", p.as_char()),
+                "a Rust value stands in braces: `{value}`, `{const VALUE}`",
+            ),
+            '\'' => error("this character has no end", "write `'a'`"),
             '=' => error("`=>` is no operand", "a label or function is written `{target}`"),
             '-' => error("`-` stands before a number only", "the negative of a Rust value is `{-value}`"),
             '<' => error(
@@ -275,6 +356,16 @@ fn left_over(arg: &Arg, first: &TokenTree, rest: &[TokenTree]) -> Error {
         {
             Error::new(extent, "brackets stand directly behind an operand")
                 .help("an address is one sum in one pair of brackets: `[rbx + rcx + 8]`")
+        }
+        TokenTree::Group(g) if g.delimiter() == Delimiter::Parenthesis && names_a_register(g) => {
+            address_in_parentheses(Extent { start: arg.extent.start, ..extent })
+        }
+        TokenTree::Ident(word) if word == "as" => {
+            Error::new(extent, "a Rust expression stands in braces").help("write `{value as i32}`")
+        }
+        TokenTree::Punct(p) if matches!(p.as_char(), '#' | '@') => {
+            Error::new(extent, format!("`{}` begins no comment", p.as_char()))
+                .help("comments are written `// ..`")
         }
         TokenTree::Group(g) if g.delimiter() == Delimiter::Parenthesis && arg.label.is_some() => {
             Error::new(Extent { start: arg.extent.start, ..extent }, "a call of Rust stands in braces")

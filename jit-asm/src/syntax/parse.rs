@@ -1,35 +1,60 @@
 //! Statements: labels, mnemonics and what stands between the commas.
 
-use super::alias::{Aliases, Scope};
+use super::alias::{self, Aliases, Scope};
 use super::attribute;
 use super::constant;
 use super::directive;
 use super::error::{Error, Errors, Extent};
 use super::hole;
+use super::layout;
 use super::names;
 use super::operand;
 use super::stmt::{Arg, Hole, Insn, Label, Name, Slot, Stmt};
 use crate::x64::operand::{Distance, Imm, Operand};
-use crate::x64::select;
+use crate::x64::select::{self, Meant, Mismatch};
 use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
 
+/// What could be read of a template with mistakes.
+#[derive(Clone, Debug)]
+pub struct Misread {
+    /// The mistakes, in the order of the text.
+    pub errors: Vec<Error>,
+    /// The statements without one.
+    pub stmts: Vec<Stmt>,
+}
+
 /// Read the statements of a template. A mistake ends its operand or statement, not the reading: all of
-/// them come back together, in the order of the text.
+/// them come back together, in the order of the text, and with them what is wrong with the statements that
+/// could be read.
 pub fn parse(tokens: TokenStream) -> Result<Vec<Stmt>, Vec<Error>> {
-    parse_with(tokens, &mut Aliases::new())
+    parse_with(tokens, &mut Aliases::new()).map_err(|misread| misread.errors)
 }
 
 /// [`parse`] where some registers have names already. Those that the template uses are marked.
-pub fn parse_with(tokens: TokenStream, aliases: &mut Aliases) -> Result<Vec<Stmt>, Vec<Error>> {
+pub fn parse_with(tokens: TokenStream, aliases: &mut Aliases) -> Result<Vec<Stmt>, Misread> {
     let mut errors = Errors::new();
     let mut stmts = vec![];
+    let mut unread = vec![];
     let tokens = flatten(tokens);
+    let labels = labels(&tokens);
     let mut scope = Scope::new(aliases, &tokens);
     for statement in tokens.split(|token| is_punct(token, ';')) {
-        statement_of(statement, &mut scope, &mut stmts, &mut errors);
+        errors.at(stmts.len());
+        let before = errors.count();
+        statement_of(statement, &mut scope, &labels, &mut stmts, &mut errors);
+        if errors.count() > before {
+            unread.extend(alias::words(statement).iter().map(ToString::to_string));
+        }
     }
+    errors.at(stmts.len());
     scope.close(&mut errors);
-    errors.barrier(stmts)
+    if errors.count() > 0 {
+        layout::mistakes(&stmts, &unread, &mut errors);
+    }
+    match errors.barrier(()) {
+        Ok(()) => Ok(stmts),
+        Err(errors) => Err(Misread { errors, stmts }),
+    }
 }
 
 /// The tokens, with the invisible groups opened that stand around what a `macro_rules!` matched as an
@@ -51,13 +76,46 @@ pub(super) fn flatten(tokens: TokenStream) -> Vec<TokenTree> {
     flat
 }
 
+/// What names there are, for advice about words that are none.
+pub(super) struct Known<'a> {
+    pub(super) labels: &'a [String],
+    pub(super) aliases: Vec<String>,
+}
+
+impl Known<'_> {
+    /// The alias that is one slip away.
+    pub(super) fn near_alias(&self, word: &str) -> Option<&str> {
+        let mut near = self.aliases.iter().filter(|alias| alias.len() > 1 && names::one_slip(alias, word));
+        near.next().map(String::as_str)
+    }
+}
+
+/// The words in front of a lone colon, which are labels if they stand in front of a statement.
+fn labels(tokens: &[TokenTree]) -> Vec<String> {
+    let label = |at: usize| match &tokens[at..] {
+        [TokenTree::Ident(word), colon, rest @ ..]
+            if is_punct(colon, ':') && !rest.first().is_some_and(|next| is_punct(next, ':')) =>
+        {
+            Some(word.to_string())
+        }
+        _ => None,
+    };
+    (0..tokens.len()).filter_map(label).collect()
+}
+
 pub(super) fn is_punct(token: &TokenTree, ch: char) -> bool {
     matches!(token, TokenTree::Punct(p) if p.as_char() == ch)
 }
 
 /// The attributes and labels in front of an instruction, and the instruction.
-fn statement_of(tokens: &[TokenTree], scope: &mut Scope, stmts: &mut Vec<Stmt>, errors: &mut Errors) {
-    let mut tokens = attribute::attributes(tokens, stmts, errors);
+fn statement_of(
+    tokens: &[TokenTree],
+    scope: &mut Scope,
+    labels: &[String],
+    stmts: &mut Vec<Stmt>,
+    errors: &mut Errors,
+) {
+    let mut tokens = attribute::attributes(tokens, scope, stmts, errors);
     while let [TokenTree::Ident(word), TokenTree::Punct(colon), rest @ ..] = tokens
         && colon.as_char() == ':'
         // `::` is a path; in `L1:;` the colon is joint with what ends the statement.
@@ -77,8 +135,9 @@ fn statement_of(tokens: &[TokenTree], scope: &mut Scope, stmts: &mut Vec<Stmt>, 
             errors.add(register_first(&name(word)))
         }
         [TokenTree::Ident(word), rest @ ..] => {
+            let known = Known { labels, aliases: scope.names() };
             if let Some(rest) = scope.replace(rest, errors)
-                && let Some(insn) = insn(word, &rest, tokens, errors)
+                && let Some(insn) = insn(word, &rest, tokens, &known, errors)
             {
                 stmts.push(Stmt::Insn(insn));
             }
@@ -86,15 +145,21 @@ fn statement_of(tokens: &[TokenTree], scope: &mut Scope, stmts: &mut Vec<Stmt>, 
         [TokenTree::Punct(p), ..] if p.as_char() == '.' => {
             stmts.extend(directive::directive(tokens, errors).map(Stmt::Directive));
         }
-        [first, ..] => errors.add(
+        [first, rest @ ..] => errors.add(
             Error::new(Extent::one(first.span()), "an instruction begins with its mnemonic")
-                .help(begin_help(first)),
+                .help(begin_help(first, rest)),
         ),
     }
 }
 
-fn begin_help(first: &TokenTree) -> &'static str {
+fn begin_help(first: &TokenTree, rest: &[TokenTree]) -> &'static str {
     match first {
+        TokenTree::Literal(_) if rest.first().is_some_and(|colon| is_punct(colon, ':')) => {
+            "a label has a name: `again:`"
+        }
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
+            "what is chosen when the code is emitted are operands, and the condition of `j{c}`, `set{c}` and `cmov{c}`"
+        }
         TokenTree::Punct(p) if p.as_char() == '#' => {
             "attributes are written `#[allow(..)]` in front of a statement, before its labels"
         }
@@ -115,19 +180,25 @@ fn label(word: &Ident, scope: &mut Scope) -> Result<Label, Error> {
 }
 
 pub(super) fn name(word: &Ident) -> Name {
-    Name { text: word.to_string(), span: word.span() }
+    Name { text: word.to_string(), span: word.span(), near: None }
 }
 
 /// A word of the language, which has no capitals.
 fn small_name(word: &Ident) -> Name {
-    Name { text: names::small(&word.to_string()).into_owned(), span: word.span() }
+    Name { text: names::small(&word.to_string()).into_owned(), span: word.span(), near: None }
 }
 
-fn insn(word: &Ident, rest: &[TokenTree], all: &[TokenTree], errors: &mut Errors) -> Option<Insn> {
+fn insn(
+    word: &Ident,
+    rest: &[TokenTree],
+    all: &[TokenTree],
+    known: &Known,
+    errors: &mut Errors,
+) -> Option<Insn> {
     let (mnemonic, rest) = errors.keep(with_prefix(word, rest))?;
     let (mnemonic, condition, rest) = errors.keep(with_condition(mnemonic, rest))?;
     if condition.is_none()
-        && let Some(error) = refused_mnemonic(&mnemonic)
+        && let Some(error) = refused_mnemonic(&mnemonic, rest)
     {
         errors.add(error);
         return None;
@@ -143,7 +214,7 @@ fn insn(word: &Ident, rest: &[TokenTree], all: &[TokenTree], errors: &mut Errors
         return None;
     }
     let mut args = vec![];
-    let mut whole = true;
+    let mut wrong = vec![];
     let mut rest = rest;
     while !rest.is_empty() {
         let comma = constant::comma(rest);
@@ -151,18 +222,27 @@ fn insn(word: &Ident, rest: &[TokenTree], all: &[TokenTree], errors: &mut Errors
         let arg = match (operand, after) {
             ([], [comma, ..]) => Err(gap(comma, "before")),
             (_, [comma]) => Err(gap(comma, "after")),
-            _ => operand::operand(operand),
+            _ => operand::operand(operand, known),
         };
-        match errors.keep(arg) {
-            Some(arg) => args.push(arg),
-            None => whole = false,
+        match arg {
+            Ok(arg) => args.push(arg),
+            Err(error) => wrong.push(error),
         }
         rest = after.get(1..).unwrap_or_default();
     }
     for arg in &mut args {
         aim(&mnemonic.text, arg);
     }
-    whole.then(|| Insn { mnemonic, condition, args, extent: Extent::of(all, word.span()) })
+    let insn = Insn { mnemonic, condition, args, extent: Extent::of(all, word.span()) };
+    if wrong.is_empty() {
+        return Some(insn);
+    }
+    // Its form is not looked for, but its mnemonic may be wrong as well.
+    if !select::is_mnemonic(&insn.mnemonic.text) {
+        errors.add(layout::no_mnemonic(&insn, false));
+    }
+    wrong.into_iter().for_each(|error| errors.add(error));
+    None
 }
 
 /// The mnemonic and what follows it. A prefix is a part of the mnemonic: its forms are in the table.
@@ -177,6 +257,10 @@ fn with_prefix<'a>(word: &Ident, rest: &'a [TokenTree]) -> Result<(Name, &'a [To
         return Err(Error::new(at, message).help("the prefixes are lock, rep, repe and repne"));
     }
     match rest {
+        [TokenTree::Ident(behind), ..] if names::is_prefix(&small_name(behind).text) => {
+            let message = format!("`{}` stands in front of an instruction, not of `{behind}`", mnemonic.text);
+            Err(Error::new(at, message).help("an instruction has one prefix"))
+        }
         [TokenTree::Ident(behind), rest @ ..] => {
             mnemonic.text += &format!(" {}", small_name(behind).text);
             Ok((mnemonic, rest))
@@ -236,9 +320,35 @@ pub(super) fn takes_target(mnemonic: &str) -> bool {
     takes(Distance::Near) || takes(Distance::Short)
 }
 
-fn refused_mnemonic(mnemonic: &Name) -> Option<Error> {
+/// The answer to a first word behind which the operands need not be read.
+fn refused_mnemonic(mnemonic: &Name, rest: &[TokenTree]) -> Option<Error> {
     let at = Extent::one(mnemonic.span);
     let text = mnemonic.text.as_str();
+    let known = select::is_mnemonic(text);
+    if !known && let Err(Mismatch::UnknownMnemonic { meant, .. }) = select::select(text, &[]) {
+        if let Some(Meant::Else(instead)) = meant {
+            let message = format!("`{text}` is no instruction of the table");
+            return Some(Error::new(at, message).help(instead));
+        }
+        if meant.is_none()
+            && !names::is_taken(text)
+            && let [TokenTree::Ident(behind), ..] = rest
+            && select::is_mnemonic(&names::small(&behind.to_string()))
+        {
+            let message = format!("`{text}` is no instruction of the table");
+            return Some(Error::new(at, message).help(format!("if it is a label, write `{text}:`")));
+        }
+    }
+    if let [TokenTree::Group(group)] = rest
+        && group.delimiter() == Delimiter::Parenthesis
+        && known
+        && group.stream().into_iter().any(|token| is_punct(&token, ','))
+    {
+        return Some(
+            Error::new(Extent::one(group.span()), "operands stand without parentheses")
+                .help(format!("write `{text} {}`", constant::text(&group.stream()))),
+        );
+    }
     if matches!(text, "set" | "cmov" | "j") {
         return Some(Error::new(at, format!("`{text}` wants a condition")).help(format!(
             "write `{text}z`, `{text}l`, .., or `{text}{{c}}` for one chosen when the code is emitted"

@@ -15,6 +15,8 @@ pub struct Name {
     pub text: String,
     /// Its place.
     pub span: Span,
+    /// Of a label: the alias for a register that may be meant instead, one slip away.
+    pub near: Option<String>,
 }
 
 /// One statement of a template.
@@ -104,6 +106,21 @@ pub struct Arg {
     pub label: Option<Name>,
     /// Its tokens.
     pub extent: Extent,
+}
+
+impl Stmt {
+    /// Its holes, in the order of the text.
+    pub fn holes(&self) -> impl Iterator<Item = &Hole> {
+        let (condition, args, items): (_, &[Arg], &[Item]) = match self {
+            Stmt::Insn(insn) => (insn.condition.as_ref(), &insn.args, &[]),
+            Stmt::Directive(Directive { effect: Effect::Items { items, .. }, .. }) => (None, &[], items),
+            _ => (None, &[], &[]),
+        };
+        let args = args.iter().flat_map(|arg| &arg.holes).map(|(_, hole)| hole);
+        let items =
+            items.iter().filter_map(|item| if let Item::Hole(hole) = item { Some(hole) } else { None });
+        condition.into_iter().chain(args).chain(items)
+    }
 }
 
 impl Directive {

@@ -201,7 +201,9 @@ fn loops_reach_near_labels_only() {
         expect![[r#"
             rax does not fit here: wants a label or function
             the number 5 does not fit here: wants a label or function
+            help: its target is a label of the template: `loop again`
             `loop` takes 1 operand, not 0
+            help: a form of it is `loop label`
         "#]],
     );
 }
@@ -281,6 +283,8 @@ fn words_of_the_language_have_no_case() {
     check(
         "again: jmp AGAIN; RSP: nop",
         expect![[r#"
+            this template has no label `AGAIN`
+            help: did you mean the label `again`?
             `RSP` cannot name a label: it has a meaning in operands
             help: choose another name
         "#]],
@@ -318,6 +322,8 @@ fn registers_have_names() {
             help: an alias is `let name = register`: `let acc = rax`
             this is no alias
             help: an alias is `let name = register`: `let acc = rax`
+            nothing here uses the label `use`
+            help: remove it; a place that code elsewhere jumps to is bound in the assembler
             `late` is used in front of its `let`
             help: an alias holds from its `let` on
             `nop` cannot name a register: it is a label of this template
@@ -379,6 +385,8 @@ fn constants_of_rust_need_no_braces() {
             help: a computed constant is `{const A + B}`, a computed value `{a + b}`
             operands are not computed in the text of a template
             help: a computed constant is `{const A + B}`, a computed value `{a + b}`
+            a hole for a number does not fit here: wants a register or memory of 64 bits, or a label or function
+            help: a label or function is written `{Ctx::enter}`
             `!` means nothing behind this operand
             help: addresses are computed in brackets, Rust values in braces
             this path has no end

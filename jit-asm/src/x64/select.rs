@@ -23,7 +23,9 @@ use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 mod mismatch;
+mod words;
 pub use mismatch::{AddressFault, Mismatch};
+pub use words::Meant;
 
 /// The forms of every mnemonic, and of every mnemonic with `lock` in front that may have it. The rows of one
 /// mnemonic need not stand together: movsd is a string instruction and a move of doubles.
@@ -70,7 +72,7 @@ pub fn select(mnemonic: &str, operands: &[Operand]) -> Result<&'static Form, Mis
     }
     let of_arity = || forms.iter().copied().filter(|f| f.arity() == operands.len());
     if of_arity().next().is_none() {
-        return Err(Mismatch::count(mnemonic, forms, operands.len()));
+        return Err(Mismatch::count(mnemonic, forms, operands));
     }
     for (index, operand) in operands.iter().enumerate() {
         if let Operand::Mem(mem) = operand

@@ -33,7 +33,7 @@ An `allow` that is not needed is quiet, as Rust's is; one that names no lint is 
 | written at the start of a template | says |
 |---|---|
 | `#![function]` | it is a whole function of the System V ABI: it is called, returns with `ret`, and calls such functions |
-| `#![inputs(rdx)]` | these registers are set before it |
+| `#![inputs(rdx)]` | these registers are set before it; an alias stands for its register, behind its `let` |
 | `call {printf: variadic}` | the callee is variadic: al counts its vector arguments |
 
 This page is printed from `jit-asm/src/x64/lint/code.rs`.

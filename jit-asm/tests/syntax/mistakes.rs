@@ -5,7 +5,7 @@ use expect_test::expect_file;
 use jit_asm::syntax::{Error, lay_out, parse};
 use std::fmt::Write as _;
 
-const MISTAKES: &str = include_str!("mistakes.txt");
+pub(crate) const MISTAKES: &str = include_str!("mistakes.txt");
 
 /// Whether a line is part of an answer, which may be under the first token of its template.
 fn is_answer(line: &str) -> bool {
@@ -47,7 +47,7 @@ fn mistakes_are_told_under_their_operands() {
     for line in MISTAKES.lines() {
         match line {
             "" => text += "\n",
-            line if line.starts_with('#') => text += &format!("{line}\n"),
+            line if line.starts_with("# ") => text += &format!("{line}\n"),
             line if is_answer(line) => {}
             input => {
                 text += &format!("{input}\n{}", answer(input));

@@ -7,7 +7,7 @@ use jit_asm::x64::listing::line;
 use jit_asm::x64::operand::{
     Base, Disp, Distance, Imm, Index, Mem, Operand, Reg, RegClass, Scale, Vector, VectorClass, Width,
 };
-use jit_asm::x64::select::{forms_named, mnemonics, select};
+use jit_asm::x64::select::{Meant, Mismatch, forms_named, mnemonics, select};
 use jit_asm::x64::{FieldKind, encode};
 use jit_asm::{Gpr, Xmm};
 use std::fmt::Write as _;
@@ -304,4 +304,43 @@ fn try_all(checker: &mut Checker, mnemonic: &str, operands: &[Operand]) {
             );
         }
     }
+}
+
+/// iced-x86 prints comparisons and products under their pseudo-ops: whatever it prints is a word that the table
+/// reads back as the same instruction and number.
+#[test]
+fn pseudo_ops_have_their_numbers() {
+    let mut words = 0;
+    let instructions = [
+        ("cmpps", &[X1, X2][..], 8),
+        ("cmppd", &[X1, X2], 8),
+        ("cmpss", &[X1, X2], 8),
+        ("cmpsd", &[X1, X2], 8),
+        ("vcmpps", &[Y1, Y2, Y3], 32),
+        ("vcmppd", &[Y1, Y2, Y3], 32),
+        ("vcmpss", &[X1, X2, X3], 32),
+        ("vcmpsd", &[X1, X2, X3], 32),
+        ("pclmulqdq", &[X1, X2], 18),
+        ("vpclmulqdq", &[X1, X2, X3], 18),
+    ];
+    for (mnemonic, operands, numbers) in instructions {
+        for number in 0..numbers {
+            let operands: Vec<Operand> = operands.iter().copied().chain([imm(number)]).collect();
+            let form = select(mnemonic, &operands).expect("has a form");
+            let insn = iced_x86::Decoder::new(64, encode(form, &operands).bytes(), 0).decode();
+            let mut text = String::new();
+            iced_x86::Formatter::format(&mut iced_x86::IntelFormatter::new(), &insn, &mut text);
+            let word = text.split(' ').next().unwrap_or_default();
+            if word == mnemonic {
+                continue; // No pseudo-op has this number.
+            }
+            let Err(Mismatch::UnknownMnemonic { meant, .. }) = select(word, &operands) else {
+                panic!("{word}")
+            };
+            let number = number as u8;
+            assert_eq!(meant, Some(Meant::Numbered { mnemonic, number }), "{word}");
+            words += 1;
+        }
+    }
+    assert_eq!(words, 4 * 8 + 4 * 32 + 2 * 4);
 }

@@ -2,16 +2,22 @@
 
 use crate::syntax::error::{Error, Errors, Extent};
 use crate::syntax::names;
-use crate::syntax::stmt::{Label, Name, Stmt};
+use crate::syntax::stmt::{Insn, Label, Name, Stmt};
 
-/// The labels of the template and the number of the instruction or directive behind each.
-pub(super) struct Labels<'a>(pub(super) Vec<(&'a str, usize)>);
+/// The labels of a template.
+pub(super) struct Labels<'a> {
+    /// Each with the number of the instruction or directive behind it.
+    pub(super) places: Vec<(&'a str, usize)>,
+    /// Words of statements that could not be read: they may be labels, or name some.
+    unread: &'a [String],
+}
 
 impl<'a> Labels<'a> {
-    pub(super) fn of(stmts: &'a [Stmt], errors: &mut Errors) -> Labels<'a> {
-        let mut labels = Labels(vec![]);
+    pub(super) fn of(stmts: &'a [Stmt], unread: &'a [String], errors: &mut Errors) -> Labels<'a> {
+        let mut labels = Labels { places: vec![], unread };
         let mut units = 0;
-        for stmt in stmts {
+        for (at, stmt) in stmts.iter().enumerate() {
+            errors.at(at);
             match stmt {
                 Stmt::Insn(_) | Stmt::Directive(_) => units += 1,
                 Stmt::Attribute(_) => {}
@@ -22,7 +28,7 @@ impl<'a> Labels<'a> {
                     )
                     .help("a label names one place; choose another name"),
                 ),
-                Stmt::Label(Label { name }) => labels.0.push((&name.text, units)),
+                Stmt::Label(Label { name }) => labels.places.push((&name.text, units)),
             }
         }
         labels.report_unused(stmts, errors);
@@ -40,9 +46,11 @@ impl<'a> Labels<'a> {
         if named.iter().any(|name| self.find(name).is_none()) {
             return;
         }
-        for stmt in stmts {
+        for (at, stmt) in stmts.iter().enumerate() {
+            errors.at(at);
             if let Stmt::Label(Label { name }) = stmt
                 && !named.contains(&name.text.as_str())
+                && !self.unread.contains(&name.text)
             {
                 let message = format!("nothing here uses the label `{}`", name.text);
                 errors.add(
@@ -54,25 +62,42 @@ impl<'a> Labels<'a> {
     }
 
     fn find(&self, name: &str) -> Option<usize> {
-        self.0.iter().find(|(n, _)| *n == name).map(|&(_, insn)| insn)
+        self.places.iter().find(|(n, _)| *n == name).map(|&(_, insn)| insn)
+    }
+
+    /// Whether an operand names what may be defined by a statement that could not be read.
+    pub(super) fn is_open(&self, insn: &Insn) -> bool {
+        let mut names = insn.args.iter().filter_map(|arg| arg.label.as_ref());
+        names.any(|name| self.find(&name.text).is_none() && self.unread.contains(&name.text))
     }
 
     /// The labels of a unit as they are written.
     pub(super) fn in_front_of(&self, number: usize) -> String {
-        self.0.iter().filter(|(_, insn)| *insn == number).map(|(label, _)| format!("{label}: ")).collect()
+        self.places
+            .iter()
+            .filter(|(_, insn)| *insn == number)
+            .map(|(label, _)| format!("{label}: "))
+            .collect()
     }
 
     /// The unit behind a label that an operand names.
     pub(super) fn resolve(&self, name: &Name) -> Result<usize, Error> {
         self.find(&name.text).ok_or_else(|| {
-            let error =
-                Error::new(Extent::one(name.span), format!("this template has no label `{}`", name.text));
-            let near = |label: &str| label.len() > 2 && names::one_slip(label, &name.text);
-            if let Some((label, _)) = self.0.iter().find(|(label, _)| near(label)) {
+            let at = Extent::one(name.span);
+            let error = Error::new(at, format!("this template has no label `{}`", name.text));
+            let near = |label: &str| {
+                let slip = label.len() > 2 && names::one_slip(label, &name.text);
+                slip || label.eq_ignore_ascii_case(&name.text)
+            };
+            if let Some((label, _)) = self.places.iter().find(|(label, _)| near(label)) {
                 return error.help(format!("did you mean the label `{label}`?"));
             }
+            if let Some(alias) = &name.near {
+                return error.help(format!("did you mean the alias `{alias}`?"));
+            }
             match names::nearest_register(&name.text) {
-                Some(register) => error.help(format!("did you mean the register `{register}`?")),
+                Some(register) => Error::new(at, format!("`{}` is no register and no label", name.text))
+                    .help(format!("did you mean `{register}`?")),
                 None => error.help(format!(
                     "a Rust value is written `{{{0}}}`, a Rust constant `{{const {0}}}`",
                     name.text

@@ -10,6 +10,7 @@
 //! only if the longest of its instructions leaves room, and its distance is computed from the lengths taken.
 
 mod labels;
+mod repair;
 mod select;
 mod unit;
 mod write;
@@ -21,6 +22,7 @@ use crate::reg::Xmm;
 use crate::template::{Effects, HoleKind};
 use crate::x64::operand::Width;
 use labels::Labels;
+pub(super) use select::no_mnemonic;
 use select::select_insn;
 use unit::Unit;
 
@@ -201,19 +203,8 @@ pub struct PlacedConstant {
 /// Select, encode and place the instructions of a template.
 pub fn lay_out(stmts: &[Stmt]) -> Result<LaidOut, Vec<Error>> {
     let mut errors = Errors::new();
-    let labels = Labels::of(stmts, &mut errors);
-    let mut units = vec![];
-    let mut number = 0;
-    for stmt in stmts {
-        match stmt {
-            Stmt::Label(_) | Stmt::Attribute(_) => continue,
-            Stmt::Insn(insn) => {
-                units.extend(errors.keep(select_insn(insn, number, &labels)).map(Unit::Insn));
-            }
-            Stmt::Directive(directive) => units.push(Unit::directive(directive, number)),
-        }
-        number += 1;
-    }
+    let labels = Labels::of(stmts, &[], &mut errors);
+    let units = select_all(stmts, &labels, &mut errors);
     let mut units = errors.barrier(units)?;
     let places = reach(&mut units);
 
@@ -228,6 +219,32 @@ pub fn lay_out(stmts: &[Stmt]) -> Result<LaidOut, Vec<Error>> {
     laid_out.warnings = warning::warnings(&mut facts, stmts, &written);
     laid_out.gathers = insns.iter().filter_map(|insn| insn.gather()).collect();
     errors.barrier(laid_out)
+}
+
+/// The mistakes in these statements, where others of the template could not be read; the words of those are
+/// `unread`.
+pub(super) fn mistakes(stmts: &[Stmt], unread: &[String], errors: &mut Errors) {
+    let labels = Labels::of(stmts, unread, errors);
+    select_all(stmts, &labels, errors);
+}
+
+/// The instructions that have a form, and the directives.
+fn select_all<'a>(stmts: &'a [Stmt], labels: &Labels, errors: &mut Errors) -> Vec<Unit<'a>> {
+    let mut units = vec![];
+    let mut number = 0;
+    for (at, stmt) in stmts.iter().enumerate() {
+        errors.at(at);
+        match stmt {
+            Stmt::Label(_) | Stmt::Attribute(_) => continue,
+            Stmt::Insn(insn) if labels.is_open(insn) => {}
+            Stmt::Insn(insn) => {
+                units.extend(errors.keep(select_insn(insn, number, labels)).map(Unit::Insn));
+            }
+            Stmt::Directive(directive) => units.push(Unit::directive(directive, number)),
+        }
+        number += 1;
+    }
+    units
 }
 
 /// Place the units, and lengthen jumps until every one that can be long reaches. Where each begins, and the end.

@@ -1,6 +1,7 @@
 //! Instructions that have their forms; where an operand is a location, a form for each thing it may become.
 
 use super::labels::Labels;
+use super::repair;
 use super::{Component, Gather, Variant};
 use crate::syntax::error::{Error, Extent};
 use crate::syntax::parse::takes_target;
@@ -48,6 +49,9 @@ impl Chosen {
 }
 
 pub(super) fn select_insn<'a>(insn: &'a Insn, number: usize, labels: &Labels) -> Result<Selected<'a>, Error> {
+    if !select::is_mnemonic(&insn.mnemonic.text) {
+        return Err(no_mnemonic(insn, number == 0));
+    }
     let mut target = None;
     for arg in &insn.args {
         if let Some(name) = &arg.label {
@@ -99,7 +103,7 @@ fn hole_twice(insn: &Insn) -> Result<(), Error> {
 }
 
 /// The form for a target that is near, if there is one: a call has none.
-fn short_form(insn: &Insn) -> Option<Chosen> {
+pub(super) fn short_form(insn: &Insn) -> Option<Chosen> {
     let mut operands = written_operands(insn);
     let target = operands.iter_mut().find(|operand| matches!(operand, Operand::Target(_)))?;
     *target = Operand::Target(Distance::Short);
@@ -160,7 +164,7 @@ fn select_variants(insn: &Insn, number: usize, operand: usize) -> Result<Selecte
 }
 
 /// What a location may become, as operands with holes, what is more special first.
-fn candidates(location: Location) -> Vec<(Variant, Operand)> {
+pub(super) fn candidates(location: Location) -> Vec<(Variant, Operand)> {
     let memory = |width| {
         [(false, true), (false, false), (true, true), (true, false)].map(|(indexed, short)| {
             let index = indexed.then_some((Index::Hole, Scale::X1));
@@ -208,36 +212,38 @@ fn no_form(insn: &Insn, mismatch: &Mismatch) -> Error {
     let arg = mismatch.operand().and_then(|index| insn.args.get(index));
     let extent = match (arg, mismatch) {
         (Some(arg), _) => arg.extent,
-        (None, Mismatch::UnknownMnemonic { .. }) => Extent::one(insn.mnemonic.span),
+        (None, Mismatch::OperandCount { takes, .. }) => surplus(insn, takes).unwrap_or(insn.extent),
         (None, _) => insn.extent,
     };
     let message = match mismatch {
-        Mismatch::UnknownMnemonic { .. } | Mismatch::OperandCount { .. } | Mismatch::WidthsDiffer { .. } => {
-            mismatch.message()
-        }
+        Mismatch::OperandCount { mnemonic, .. } => mismatch.message().replacen(mnemonic, &insn.name(), 1),
+        Mismatch::WidthsDiffer { .. } => mismatch.message(),
         _ => format!("{}: {}", mismatch.message(), mismatch.label()),
     };
     let help = match mismatch {
-        Mismatch::AmbiguousWidth { index, widths } => with_width(insn, *index, widths),
-        Mismatch::UnknownMnemonic { .. } if insn.args.is_empty() => {
-            let sink = format!("if it is the sink, write `x64!({} => ..)`", insn.mnemonic.text);
-            Some(mismatch.note().map_or(sink.clone(), |note| format!("{note} {sink}")))
-        }
         Mismatch::Operand { .. } => arg.and_then(|arg| meant_instead(insn, arg)),
         _ => None,
     };
-    Error { extent, message, help: help.or_else(|| mismatch.note()) }
+    let help = help.or_else(|| repair::instead(insn, mismatch)).or_else(|| mismatch.note());
+    Error { extent, message, help }
 }
 
-/// The instruction as it would be right, with the widest of the widths it could have.
-fn with_width(insn: &Insn, index: usize, widths: &[Width]) -> Option<String> {
-    let mut operands = written_operands(insn);
-    let Some(Operand::Mem(mem)) = operands.get_mut(index) else { return None };
-    mem.width = widths.last().copied();
-    if let (Some(hole), Some(width)) = (insn.args[index].hole(Slot::Location), mem.width) {
-        return Some(format!("write `{{{}: m{}}}`", hole.content, width.bits()));
-    }
-    Some(format!("write `{}`", text(insn, &operands)))
+/// The operands that are too many.
+fn surplus(insn: &Insn, takes: &[usize]) -> Option<Extent> {
+    let first = insn.args.get(*takes.last()?)?;
+    Some(Extent { start: first.extent.start, end: insn.args.last()?.extent.end })
+}
+
+/// The answer to a word that is no mnemonic. `first`: it begins the template, where a sink may be meant.
+pub(in crate::syntax) fn no_mnemonic(insn: &Insn, first: bool) -> Error {
+    let text = &insn.mnemonic.text;
+    let Err(mismatch) = select::select(text, &[]) else { unreachable!("only words that the table has not") };
+    let extent = Extent::one(insn.mnemonic.span);
+    let help = repair::instead(insn, &mismatch).or_else(|| mismatch.note());
+    let sink = first && insn.args.is_empty() && !text.contains(' ') && !mismatch.is_known_elsewhere();
+    let sink = sink.then(|| format!("if it is the sink, write `x64!({text} => ..)`"));
+    let help: Vec<String> = help.into_iter().chain(sink).collect();
+    Error { extent, message: mismatch.message(), help: (!help.is_empty()).then(|| help.join(" ")) }
 }
 
 /// What somebody may have meant by an operand of a kind that fits nowhere in this instruction.
@@ -252,9 +258,7 @@ fn meant_instead(insn: &Insn, arg: &Arg) -> Option<String> {
         let name = name.map_or_else(|| hole.content.to_string(), Sum::to_string);
         return Some(format!("a label or function is written `{{{name}}}`"));
     }
-    let hole = arg.hole(Slot::Immediate).filter(|hole| hole.ty.is_none() && !hole.constant)?;
-    let alone = insn.args.len() == 1;
-    (!alone).then(|| format!("a register chosen when the code is emitted is `{{{}: r64}}`", hole.content))
+    None
 }
 
 /// The canonical text of an instruction, holes and labels under their own names.

@@ -72,7 +72,7 @@ impl Writer<'_> {
         if range.end == self.units.len()
             && let Some((_, last)) = piece.lines.last_mut()
         {
-            let behind = self.labels.0.iter().filter(|(_, unit)| *unit == self.units.len());
+            let behind = self.labels.places.iter().filter(|(_, unit)| *unit == self.units.len());
             behind.for_each(|(label, _)| *last += &format!("; {label}:"));
         }
         finish(&mut piece);

@@ -1,5 +1,6 @@
 //! Why an instruction is in no form of the table, in words for the one who wrote it.
 
+use super::words::{self, Meant};
 use super::{imm_ranges, takes, takes_imm};
 use crate::x64::form::{Extension, Form, FormOperand, Kind};
 use crate::x64::operand::{Imm, Index, Mem, Operand, Reg, RegClass, Vector, Width};
@@ -12,6 +13,8 @@ pub enum Mismatch {
     UnknownMnemonic {
         /// The word.
         mnemonic: String,
+        /// What it means elsewhere.
+        meant: Option<Meant>,
         /// Mnemonics that look like it, the nearest first.
         nearest: Vec<&'static str>,
     },
@@ -34,6 +37,8 @@ pub enum Mismatch {
         takes: Vec<usize>,
         /// The AVX form of the instruction, if that takes so many.
         avx: Option<&'static str>,
+        /// The form whose operands are most like those given.
+        like: &'static Form,
     },
     /// Nothing says how wide a memory operand is.
     AmbiguousWidth {
@@ -82,9 +87,8 @@ pub enum Mismatch {
         value: i128,
         /// The least and the greatest that fit.
         range: (i128, i128),
-        /// The width the field is sign-extended to, if it is: a value may then be too wide for the field
-        /// though not for the instruction.
-        extended: Option<Width>,
+        /// The form with the widest field.
+        form: &'static Form,
     },
     /// A hole of a width for which the instruction has no immediate field.
     HoleWidth {
@@ -133,6 +137,13 @@ impl Mismatch {
             let takes = super::mnemonics().filter_map(behind).collect();
             return Mismatch::Prefix { prefix: prefix.to_owned(), mnemonic: rest.to_owned(), takes };
         }
+        if let Some(meant) = words::meant(mnemonic) {
+            return Mismatch::UnknownMnemonic {
+                mnemonic: mnemonic.to_owned(),
+                meant: Some(meant),
+                nearest: vec![],
+            };
+        }
         let most = if mnemonic.len() < 4 { 1 } else { 2 };
         let letters: Vec<char> = mnemonic.chars().collect();
         // A letter more is a step more: words of other lengths need no comparison, whatever somebody typed.
@@ -142,15 +153,29 @@ impl Mismatch {
         near.sort_by_key(|(d, _)| *d);
         let nearest =
             near.into_iter().take_while(|(d, _)| *d <= most).map(|(_, known)| known).take(3).collect();
-        Mismatch::UnknownMnemonic { mnemonic: mnemonic.to_owned(), nearest }
+        Mismatch::UnknownMnemonic { mnemonic: mnemonic.to_owned(), meant: None, nearest }
     }
 
-    pub(super) fn count(mnemonic: &str, forms: &[&Form], given: usize) -> Mismatch {
+    pub(super) fn count(mnemonic: &str, forms: &[&'static Form], operands: &[Operand]) -> Mismatch {
+        let given = operands.len();
         let mut takes: Vec<usize> = forms.iter().map(|form| form.arity()).collect();
         takes.sort_unstable();
         takes.dedup();
         let avx = avx_form(mnemonic, |form| form.arity() == given);
-        Mismatch::OperandCount { mnemonic: mnemonic.to_owned(), given, takes, avx }
+        let alike = |form: &Form| (0..given).take_while(|&i| takes_at(form, i, &operands[i])).count();
+        let mut like = forms[0];
+        for form in forms {
+            if alike(form) > alike(like) {
+                like = form;
+            }
+        }
+        Mismatch::OperandCount { mnemonic: mnemonic.to_owned(), given, takes, avx, like }
+    }
+
+    /// Whether this is a word that other assemblers have.
+    #[must_use]
+    pub fn is_known_elsewhere(&self) -> bool {
+        matches!(self, Mismatch::UnknownMnemonic { meant: Some(_), .. })
     }
 
     /// The operand at fault, if it is one operand's fault.
@@ -191,7 +216,7 @@ impl Mismatch {
             Mismatch::WidthsDiffer { a, b } => {
                 format!("this operand has {} bits, operand {} has {}", b.1.bits(), a.0 + 1, a.1.bits())
             }
-            Mismatch::TwoMemoryOperands { .. } => "an instruction has one memory operand".to_owned(),
+            Mismatch::TwoMemoryOperands { .. } => "an instruction has one operand in memory".to_owned(),
             Mismatch::HighByteWithRex { operand, .. } => {
                 format!("{} cannot be used in this instruction", describe(operand))
             }
@@ -225,7 +250,7 @@ impl Mismatch {
             Mismatch::AmbiguousWidth { widths, .. } => format!("could be {}", or(&words(widths))),
             Mismatch::Operand { fits, .. } => format!("wants {}", fits.join(", or ")),
             Mismatch::WidthsDiffer { a, b } => format!("{} bits here, {} there", b.1.bits(), a.1.bits()),
-            Mismatch::TwoMemoryOperands { .. } => "the second in memory".to_owned(),
+            Mismatch::TwoMemoryOperands { .. } => "this is the second".to_owned(),
             Mismatch::HighByteWithRex { .. } => "not beside a REX prefix".to_owned(),
             Mismatch::ImmediateOutOfRange { range, .. } => format!("wants {} to {}", range.0, range.1),
             Mismatch::HoleWidth { widths, .. } => {
@@ -241,6 +266,14 @@ impl Mismatch {
     #[must_use]
     pub fn note(&self) -> Option<String> {
         match self {
+            Mismatch::UnknownMnemonic { meant: Some(meant), .. } => Some(match meant {
+                Meant::Spelled(word) => format!("write `{word}`"),
+                Meant::Suffixed(word) => format!("write `{word}`: the operands say how wide it is"),
+                Meant::Numbered { mnemonic, number } => {
+                    format!("write `{mnemonic}` with the number {number} behind its operands")
+                }
+                Meant::Else(text) | Meant::Missing(text) => (*text).to_owned(),
+            }),
             Mismatch::UnknownMnemonic { nearest, .. } if nearest.is_empty() => None,
             Mismatch::UnknownMnemonic { nearest, .. } => {
                 let quoted: Vec<String> = nearest.iter().map(|n| format!("`{n}`")).collect();
@@ -251,9 +284,10 @@ impl Mismatch {
                 let quoted: Vec<String> = takes.iter().map(|name| format!("`{name}`")).collect();
                 Some(format!("`{prefix}` goes with {}", or(&quoted)))
             }
-            Mismatch::OperandCount { avx, given, .. } => {
-                Some(format!("`{}` takes {given} operands", (*avx)?))
+            Mismatch::OperandCount { avx: Some(avx), given, .. } => {
+                Some(format!("`{avx}` takes {given} operands"))
             }
+            Mismatch::OperandCount { like, .. } => Some(format!("a form of it is `{}`", spelled(like))),
             Mismatch::Operand { avx, .. } => Some(format!("`{}` takes ymm registers", (*avx)?)),
             Mismatch::AmbiguousWidth { widths, .. } => {
                 let widest = widths.last()?;
@@ -280,9 +314,17 @@ impl Mismatch {
                          dil"
                     .to_owned(),
             }),
-            Mismatch::ImmediateOutOfRange { extended, .. } => {
-                let bits = (*extended)?.bits();
-                Some(format!("the immediate is sign-extended to {bits} bits; `mov` loads any value into a register"))
+            Mismatch::ImmediateOutOfRange { index, value, form, .. } => {
+                let wanted = form.explicit().nth(*index)?;
+                let bits = wanted.width?.bits();
+                let widest = format!("`{}` takes at most {bits} bits", spelled(form));
+                let loads = form.use_width(wanted) == Some(Width::B64)
+                    && wanted.kind == Kind::Imm(Extension::Sign)
+                    && (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(value);
+                Some(match loads {
+                    true => format!("{widest}; `mov r64, imm64` is the form for a 64-bit constant"),
+                    false => widest,
+                })
             }
             Mismatch::GatherTwice { .. } => {
                 Some("destination, index and mask of a gather are three registers; ymm3 is xmm3 as well".to_owned())
@@ -314,6 +356,15 @@ impl fmt::Display for Mismatch {
 }
 
 impl core::error::Error for Mismatch {}
+
+/// A form as the manual spells it, in small letters, the sign of immediates left to the range.
+fn spelled(form: &Form) -> String {
+    let mut text = form.instruction().to_lowercase().replace("simm", "imm").replace("uimm", "imm");
+    if let Some(at) = text.find(" rel") {
+        text.replace_range(at.., " label");
+    }
+    text
+}
 
 fn operands(counts: &[String]) -> &'static str {
     if counts == ["1"] { "operand" } else { "operands" }
@@ -377,7 +428,7 @@ fn takes_at(form: &Form, index: usize, given: &Operand) -> bool {
 }
 
 /// Why none of these forms, all with the right number of operands, takes the operands.
-pub(super) fn explain(forms: &[&Form], operands: &[Operand]) -> Mismatch {
+pub(super) fn explain(forms: &[&'static Form], operands: &[Operand]) -> Mismatch {
     if let Some(fault) = immediate_at_fault(forms, operands) {
         return fault;
     }
@@ -494,22 +545,22 @@ fn each(wanted: &[&FormOperand], of: impl Fn(&FormOperand) -> Option<Width>) -> 
 }
 
 /// The immediate that is the only thing some form minds.
-fn immediate_at_fault(forms: &[&Form], operands: &[Operand]) -> Option<Mismatch> {
+fn immediate_at_fault(forms: &[&'static Form], operands: &[Operand]) -> Option<Mismatch> {
     let index = operands.iter().position(|o| matches!(o, Operand::Imm(_)))?;
     let Operand::Imm(given) = operands[index] else { return None };
-    let willing: Vec<(&Form, &FormOperand)> = forms
+    let willing: Vec<(&'static Form, &FormOperand)> = forms
         .iter()
         .filter(|f| (0..operands.len()).all(|i| i == index || takes_at(f, i, &operands[i])))
         .filter_map(|f| Some((*f, f.explicit().nth(index)?)))
         .filter(|(_, wanted)| matches!(wanted.kind, Kind::Imm(_)))
         .collect();
-    let (form, widest) = willing.iter().copied().max_by_key(|(_, wanted)| wanted.width)?;
+    // The first of the widest.
+    let (form, widest) = willing.iter().rev().copied().max_by_key(|(_, wanted)| wanted.width)?;
     match given {
         Imm::Literal(value) => {
             let [range, _] = imm_ranges(form, widest);
             let range = range?.into_inner();
-            let extended = form.use_width(widest).filter(|_| widest.kind == Kind::Imm(Extension::Sign));
-            Some(Mismatch::ImmediateOutOfRange { index, value, range, extended })
+            Some(Mismatch::ImmediateOutOfRange { index, value, range, form })
         }
         Imm::Hole(width) => {
             let offered = willing
