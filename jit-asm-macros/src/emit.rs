@@ -143,7 +143,7 @@ fn hole(library: &TokenStream, placed: &PlacedHole) -> TokenStream {
 
 fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
     let Effects { reads, writes, reads_flags, writes_flags, .. } = effects;
-    let Effects { reads_memory, writes_memory, stack, calls, jumps, traps, features, .. } = effects;
+    let Effects { reads_memory, writes_memory, stack, calls, jumps, traps, ymm, features, .. } = effects;
     let features = features.bits();
     let (reads, writes) = (reads.bits(), writes.bits());
     let (reads_flags, writes_flags) = (reads_flags.0, writes_flags.0);
@@ -163,6 +163,7 @@ fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
             calls: #calls,
             jumps: #jumps,
             traps: #traps,
+            ymm: #ymm,
             features: #library::Features::from_bits(#features),
         }
     }

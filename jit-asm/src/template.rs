@@ -137,6 +137,9 @@ pub struct Effects {
     pub jumps: bool,
     /// Whether an instruction of it can fault by its operand's value (division) or on purpose.
     pub traps: bool,
+    /// Whether it writes a ymm register: upper halves may be in use behind it, which slows down whoever uses
+    /// xmm registers the old way until `vzeroupper` (Intel Optimization Manual, "Mixing AVX Code with SSE Code").
+    pub ymm: bool,
     /// The extensions of the instruction set that it needs.
     pub features: Features,
 }
@@ -154,6 +157,7 @@ impl Effects {
         calls: false,
         jumps: false,
         traps: false,
+        ymm: false,
         features: Features::NONE,
     };
 
@@ -171,6 +175,7 @@ impl Effects {
             calls: self.calls || other.calls,
             jumps: self.jumps || other.jumps,
             traps: self.traps || other.traps,
+            ymm: self.ymm || other.ymm,
             features: self.features.union(other.features),
         }
     }

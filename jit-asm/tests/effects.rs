@@ -24,6 +24,7 @@ fn check(text: &str, expected: Expect) {
         (e.calls, "calls"),
         (e.jumps, "jumps"),
         (e.traps, "traps"),
+        (e.ymm, "ymm"),
     ];
     for (_, word) in rest.into_iter().filter(|(is, _)| *is) {
         said += &format!(", {word}");
@@ -41,6 +42,20 @@ fn what_is_written_first_is_not_read() {
     check("add rax, rcx; mov rax, 5", expect!["{rax, rcx}/ -> {rax}/oszapc, stack 0"]);
     check("cmp rax, rcx; setl al; movzx eax, al", expect!["{rax, rcx}/ -> {rax}/oszapc, stack 0"]);
     check("lea rax, [rcx + rdx*8 + 5]", expect!["{rcx, rdx}/ -> {rax}/, stack 0"]);
+}
+
+#[test]
+fn upper_halves() {
+    check("vaddpd ymm0, ymm1, [rdi]", expect!["{rdi, xmm1}/ -> {xmm0}/, stack 0, loads, ymm"]);
+    check(
+        "vaddpd xmm0, xmm1, xmm2; vmovupd [rdi], ymm3",
+        expect!["{rdi, xmm1, xmm2, xmm3}/ -> {xmm0}/, stack 0, stores"],
+    );
+    check("vmovups {y: ymm}, ymm3", expect!["{xmm3}/ -> {}/, stack 0, ymm"]);
+    check(
+        "vextractf128 xmm0, ymm1, 1; vmovmskpd eax, ymm2",
+        expect!["{xmm1, xmm2}/ -> {rax, xmm0}/, stack 0"],
+    );
 }
 
 #[test]

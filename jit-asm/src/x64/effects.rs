@@ -13,7 +13,7 @@
 //! 16 bits of a register keeps the rest, so it reads the register too; writing 32 bits writes all 64 (SDM
 //! vol. 1, 3.4.1.1); `xor` or `sub` of a whole register with itself, and what is like it among the vector
 //! instructions, does not depend on the register, so it does not read it; a vector register is one thing,
-//! whose upper half nobody asks for. Registers chosen at emission are in no set: [`of_hole_access`] tells what they are
+//! of whose upper half only [`Effects::ymm`] speaks. Registers chosen at emission are in no set: [`of_hole_access`] tells what they are
 //! used for.
 //!
 //! **Cost.** Linear in the instructions, times the nesting of backward jumps.
@@ -82,6 +82,7 @@ pub fn summary(form: &Form, operands: &[Operand]) -> InsnSummary {
     effects.calls = form.acts.calls;
     effects.jumps = form.acts.jumps;
     effects.traps = form.acts.traps;
+    effects.ymm = writes_ymm(form, operands);
     let mut keeps_flags = Flags::NONE;
     if form.acts.counts {
         match shift_count(form, operands) {
@@ -91,6 +92,15 @@ pub fn summary(form: &Form, operands: &[Operand]) -> InsnSummary {
         }
     }
     InsnSummary { effects, keeps_flags, falls_through: !form.acts.leaves, target: None }
+}
+
+/// Whether a ymm register is among what is written: the processor then holds upper halves in use, whatever
+/// their value. (`vzeroall` clears them.)
+fn writes_ymm(form: &Form, operands: &[Operand]) -> bool {
+    form.explicit().zip(operands).any(|(wanted, given)| {
+        let vector = matches!(given, Operand::Vector(_) | Operand::VectorHole(_));
+        vector && wanted.width == Some(Width::B256) && wanted.access.writes()
+    })
 }
 
 /// The count of a shift, masked as the processor does (SDM vol. 2, SAL/SAR/SHL/SHR), if it is known.
@@ -275,6 +285,7 @@ pub fn of_sequence(insns: &[InsnSummary]) -> Effects {
         all.calls |= e.calls;
         all.jumps |= e.jumps;
         all.traps |= e.traps;
+        all.ymm |= e.ymm;
         all.features = all.features.union(e.features);
     }
     (all.reads, all.reads_flags) = live_at_entry(insns);

@@ -3,7 +3,7 @@
 use crate::iced::{IP, Joined, Oracle, instruction, structure};
 use crate::samples::{EveryAddress, edges, every_register, excluded, few_addresses, means, product, values};
 use iced_x86::{
-    Code, Decoder, DecoderOptions, Encoder, Instruction, InstructionInfoFactory, OpAccess, Register,
+    Code, Decoder, DecoderOptions, Encoder, Instruction, InstructionInfoFactory, OpAccess, OpKind, Register,
 };
 use jit_asm::template::{Effects, Flags, StackMove};
 use jit_asm::x64::form::{Access, Form, Kind};
@@ -141,9 +141,14 @@ impl Checker {
         if compares_with_itself(form, operands) {
             reads = RegSet::EMPTY;
         }
+        let ymm = (0..insn.op_count()).any(|i| {
+            let register = insn.op_kind(i) == OpKind::Register && insn.op_register(i).is_ymm();
+            register && access(info.op_access(i)).1
+        });
         let theirs = Effects {
             reads,
             writes,
+            ymm,
             reads_memory: memory.iter().any(|m| m.0) || keeps_memory(form),
             writes_memory: memory.iter().any(|m| m.1),
             ..ours
