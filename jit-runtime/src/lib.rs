@@ -12,8 +12,9 @@
 //! | [`memory`] | executable memory that is never writable, its reuse and its patching |
 //! | [`stitch`] | an assembler: labels, hot and cold sections, veneers; code as a typestate |
 //! | [`frame`] | the frame convention, under which one record unwinds all code |
+//! | [`abi`] | functions that C calls, and calls of C: the System V convention, by types |
 //! | [`transition`] | Rust to native code and back, errors and panics across, bounds of the stack |
-//! | [`registers`] | the operand-stack cache: the top of a stack machine's stack in registers |
+//! | [`registers`] | the operand-stack cache: the top of a stack machine's stack in registers; parallel moves |
 //! | [`deopt`] | frame maps, and exits that hand the state of the machine over |
 //! | [`tier`] | when to compile, where calls go, when old code is freed |
 //! | [`observe`] | listings of finished code; perf, gdb, events and counts |
@@ -42,6 +43,7 @@
 //!
 //! **Cost.** Each module says its own.
 
+pub mod abi;
 pub mod deopt;
 pub mod frame;
 pub mod memory;

@@ -39,12 +39,14 @@
 //! **Cost.** Nothing per function: one registration a region. A step through a JIT frame costs an unwinder
 //! some twenty operations of an expression.
 
+mod callable;
 #[cfg(feature = "disassemble")]
 mod check;
 mod record;
 mod templates;
 
+pub use callable::{CALLER_OWNED, CALLER_OWNED_SET, CallableFrame, FrameWord, LARGEST_FRAME, LOCALS_BELOW};
 #[cfg(feature = "disassemble")]
 pub use check::{Breach, check};
-pub use record::{CodeRecord, RecordError, Row, region_record};
+pub use record::{CodeRecord, RecordError, Row, callable_region_record, region_record};
 pub use templates::{FrameSize, enter_frame, enter_frame_sized, leave_frame};

@@ -1,11 +1,15 @@
 //! Unwind records: call frame information in the form of `.eh_frame` (DWARF 5, 6.4; LSB 5.0, 10.6).
 
+use super::callable::{CALLER_OWNED, FrameWord};
 use core::fmt;
 use gimli::write::{
     Address, CallFrameInstruction as Cfi, CommonInformationEntry, EhFrame, EndianVec, Expression,
     FrameDescriptionEntry, FrameTable,
 };
-use gimli::{DW_OP_eq, DW_OP_ne, Encoding, Format, LittleEndian, Register, X86_64};
+use gimli::{
+    DW_OP_and, DW_OP_dup, DW_OP_eq, DW_OP_ge, DW_OP_lit0, DW_OP_lt, DW_OP_mul, DW_OP_ne, DW_OP_neg,
+    DW_OP_plus, DW_OP_shr, Encoding, Format, LittleEndian, Register, X86_64,
+};
 use jit_asm::Gpr;
 
 /// A record that cannot be written.
@@ -51,6 +55,21 @@ pub fn region_record(base: usize, len: usize) -> Result<Vec<u8>, RecordError> {
     let mut entry = entry(base, len)?;
     entry.add_instruction(0, Cfi::CfaExpression(by_instruction(frame_address)));
     entry.add_instruction(0, Cfi::ValExpression(X86_64::RBP, by_instruction(caller_rbp)));
+    Ok(write(entry))
+}
+
+/// The record of a region whose functions have the frames of [`super::CallableFrame`]. As [`region_record`] otherwise.
+///
+/// # Errors
+/// [`RecordError::TooLong`] for a region of 4 GiB or more.
+pub fn callable_region_record(base: usize, len: usize) -> Result<Vec<u8>, RecordError> {
+    let mut entry = entry(base, len)?;
+    entry.add_instruction(0, Cfi::CfaExpression(by_instruction(frame_address)));
+    entry.add_instruction(0, Cfi::ValExpression(X86_64::RBP, by_instruction(caller_rbp)));
+    for (i, register) in CALLER_OWNED.into_iter().enumerate() {
+        let caller_register = by_instruction(|at, e| caller_register(at, e, i));
+        entry.add_instruction(0, Cfi::ValExpression(number(register), caller_register));
+    }
     Ok(write(entry))
 }
 
@@ -197,6 +216,50 @@ fn caller_rbp(at: At, e: &mut Expression) {
             e.op_deref();
         }
     }
+}
+
+/// The caller's value of number `i` of the [`CALLER_OWNED`]: in its place in a callable frame, if it has one and is
+/// there already, else in the register.
+fn caller_register(at: At, e: &mut Expression, i: usize) {
+    let register = number(CALLER_OWNED[i]);
+    if !matches!(at, At::Frame) {
+        return e.op_breg(register, 0);
+    }
+    // The word has not been pushed.
+    e.op_breg(X86_64::RSP, 0);
+    e.op_breg(X86_64::RBP, 0);
+    e.op(DW_OP_ge);
+    let no_word = e.op_bra();
+    // Its bits are the number of the place, 0 for none.
+    e.op_breg(X86_64::RBP, FrameWord::DISP.into());
+    e.op_deref();
+    e.op_constu(u64::from(FrameWord::BITS) * i as u64);
+    e.op(DW_OP_shr);
+    e.op_constu((1 << FrameWord::BITS) - 1);
+    e.op(DW_OP_and);
+    e.op(DW_OP_dup);
+    e.op(DW_OP_lit0);
+    e.op(DW_OP_eq);
+    let no_place = e.op_bra();
+    // Eight bytes a place, below the word.
+    e.op_constu(8);
+    e.op(DW_OP_mul);
+    e.op(DW_OP_neg);
+    e.op_breg(X86_64::RBP, FrameWord::DISP.into());
+    e.op(DW_OP_plus);
+    e.op(DW_OP_dup);
+    e.op_breg(X86_64::RSP, 0);
+    e.op(DW_OP_lt);
+    let not_pushed = e.op_bra();
+    e.op_deref();
+    let done = e.op_skip();
+    for branch in [no_word, no_place, not_pushed] {
+        let here = e.next_index();
+        e.set_target(branch, here);
+    }
+    e.op_breg(register, 0);
+    let end = e.next_index();
+    e.set_target(done, end);
 }
 
 /// An expression that looks at the instruction at rip and leaves what `value` computes for its place on

@@ -1,5 +1,6 @@
 //! The writable state: emission, labels, sections.
 
+use super::code::Keep;
 use super::constant::{Constant, ConstantUse};
 use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, Position, Section};
@@ -8,6 +9,7 @@ use super::positions::{Marks, SourcePosition};
 use super::processor::detected_features;
 use super::section::{ALIGNMENT, Buffer};
 use jit_asm::{AlignSink, Features, Field, LinkSink, Sink, Template, padding};
+use std::panic::AssertUnwindSafe;
 
 /// A field that is aimed at a label when the code is sealed, because a chain has no room for its tail.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +63,7 @@ pub struct Assembler {
     /// Kept apart, since an assembler is moved often; there from the first mark on.
     pub(super) marks: Option<Box<Marks>>,
     pub(super) name: String,
+    pub(super) kept: Vec<AssertUnwindSafe<Keep>>,
     error: Option<StitchError>,
     /// A label was not what it should be. Kept apart from `error`, so that emission need not call anybody to
     /// note it.
@@ -90,6 +93,7 @@ impl Default for Assembler {
             notes: vec![],
             marks: None,
             name: String::new(),
+            kept: vec![],
             error: None,
             slip: None,
         }
@@ -141,6 +145,7 @@ impl Assembler {
             marks.clear();
         }
         self.name.clear();
+        self.kept.clear();
         (self.error, self.slip) = (None, None);
     }
 
@@ -267,10 +272,28 @@ impl Assembler {
     /// Rewrite four bytes at `at`, an offset in the section being written: a field whose value was not
     /// known when it was emitted, such as the size of a frame.
     pub fn patch_i32(&mut self, at: CodePtr, value: i32) {
-        if at.0 > self.active.len().saturating_sub(4) || self.active.len() < 4 {
-            return self.fail(StitchError::PatchOutside { at, len: 4 });
+        self.patch(at, &value.to_le_bytes());
+    }
+
+    /// Rewrite bytes at `at`, an offset in the section being written: instructions that were not known when
+    /// room was left for them. No field that waits for a label may be among them.
+    pub fn patch(&mut self, at: CodePtr, bytes: &[u8]) {
+        let start = at.0 as usize;
+        match self.active.bytes_mut().get_mut(start..start + bytes.len()) {
+            Some(place) => place.copy_from_slice(bytes),
+            None => self.fail(StitchError::PatchOutside { at, len: bytes.len() }),
         }
-        self.active.set_word(at.0, value as u32);
+    }
+
+    /// What has been emitted to the section being written. Fields that wait for a label hold something else yet.
+    #[must_use]
+    pub fn emitted(&self) -> &[u8] {
+        self.active.bytes()
+    }
+
+    /// Keep something that the code refers to alive as long as the code: until the last [`super::Code`] is dropped.
+    pub fn keep(&mut self, kept: Keep) {
+        self.kept.push(AssertUnwindSafe(kept));
     }
 
     /// The patchable target that was emitted last: `call {f: patchable}`. Published code re-targets it by this

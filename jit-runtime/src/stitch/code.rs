@@ -5,18 +5,27 @@ use super::listing::Listing;
 use super::patch::PatchPoints;
 use super::positions::{Positions, SourcePosition};
 use crate::memory::Block;
+use std::any::Any;
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
-/// Executable code. Nothing of it changes but its patch points ([`Code::retarget`]). Cloning gives another handle; the memory is freed when the last one is dropped.
+/// Something that lives as long as the code that refers to it: see [`super::Assembler::keep`].
+pub type Keep = Arc<dyn Any + Send + Sync>;
+
+/// Executable code. Nothing of it changes but its patch points ([`Code::retarget`]). Cloning gives another handle; the
+/// memory is freed when the last one is dropped.
 #[derive(Clone, Debug)]
 pub struct Code {
     pub(super) block: Block,
     pub(super) len: u32,
     pub(super) code_len: u32,
-    pub(super) patch_points: Option<std::sync::Arc<PatchPoints>>,
-    pub(super) data: Option<std::sync::Arc<[Range<usize>]>>,
-    pub(super) listing: Option<std::sync::Arc<Listing>>,
+    pub(super) patch_points: Option<Arc<PatchPoints>>,
+    pub(super) data: Option<Arc<[Range<usize>]>>,
+    pub(super) listing: Option<Arc<Listing>>,
     pub(super) positions: Option<Positions>,
+    /// Dropped with the last handle, and until then looked at by nobody: a panic finds it as it was.
+    pub(super) _kept: Option<Arc<[AssertUnwindSafe<Keep>]>>,
 }
 
 impl Code {

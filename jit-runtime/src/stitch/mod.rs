@@ -50,7 +50,7 @@ mod tests;
 
 pub use about::About;
 pub use assembler::Assembler;
-pub use code::Code;
+pub use code::{Code, Keep};
 pub use constant::Constant;
 pub use error::StitchError;
 pub use label::{CodePtr, Function, Label, Section};

@@ -176,6 +176,7 @@ impl Sealed {
         };
         let block = heap.publish_about(space, self.assembler.hot_bytes(), about)?;
         let data = (!self.data.is_empty()).then(|| self.data.as_slice().into());
+        let kept = std::mem::take(&mut self.assembler.kept);
         Ok(Code {
             block,
             len: self.len,
@@ -184,6 +185,7 @@ impl Sealed {
             patch_points: self.patch_points.clone(),
             listing,
             positions,
+            _kept: (!kept.is_empty()).then(|| kept.into()),
         })
     }
 

@@ -319,6 +319,37 @@ fn an_assembler_comes_back_empty() {
     assert!(asm.seal().is_ok_and(|s| s.is_empty()), "what was wrong is forgotten, too");
 }
 
+/// What is kept lives until the last handle to the code is dropped; an assembler that is cleared keeps nothing.
+#[test]
+fn what_code_refers_to_lives_as_long() {
+    let kept = std::sync::Arc::new(());
+    let mut asm = Assembler::new();
+    asm.keep(kept.clone());
+    asm.clear();
+    assert_eq!(std::sync::Arc::strong_count(&kept), 1);
+    asm.put_piece(&[0xC3]);
+    asm.keep(kept.clone());
+    let (code, asm) = asm.seal().expect("no labels").publish_and_recycle(&heap());
+    drop(asm);
+    let code = code.expect("room");
+    let other = code.clone();
+    drop(code);
+    assert_eq!(std::sync::Arc::strong_count(&kept), 2);
+    drop(other);
+    assert_eq!(std::sync::Arc::strong_count(&kept), 1);
+}
+
+#[test]
+fn emitted_bytes_can_be_seen_and_rewritten() {
+    let mut asm = Assembler::new();
+    asm.put_piece(&[1, 2, 3, 4]);
+    asm.patch(CodePtr(1), &[7, 8, 9]);
+    assert_eq!(asm.emitted(), [1, 7, 8, 9]);
+    asm.patch(CodePtr(2), &[7, 8, 9]);
+    assert_eq!(asm.emitted(), [1, 7, 8, 9]);
+    assert!(matches!(asm.seal(), Err(StitchError::PatchOutside { at: CodePtr(2), len: 3 })));
+}
+
 #[test]
 fn an_alignment_that_no_place_keeps_is_refused() {
     use jit_asm::AlignSink;

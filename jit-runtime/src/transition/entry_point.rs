@@ -4,7 +4,7 @@
 //! Rust knows. The memory does not.
 //!
 //! **Idea.** An [`EntryPoint`] holds the function pointer together with what keeps the code published: a
-//! [`Code`], or a borrow of one ([`Entry`]). The pointer never leaves it, so it has a method [`call`] where
+//! [`Code`], or a borrow of one ([`Entry`]). The pointer does not leave it without a promise, so it has a method [`call`] where
 //! one would wish for `Deref`: a pointer that was copied out could be called after its code is gone.
 //!
 //! **Invariant.** The address lies in the code that is held.
@@ -14,13 +14,15 @@
 //! [`call`]: EntryPoint::call
 #![allow(unsafe_code)]
 
+use crate::abi::{CEntry, Callee, Signature, Target, for_each_arity};
 use crate::stitch::{Code, CodePtr};
 use core::fmt;
 use core::mem::{size_of, transmute_copy};
 use core::ptr;
+use std::sync::Arc;
 
-/// Code that is called as a C function of the type `F`, such as `extern "C" fn(i64, i64) -> i64`, with up
-/// to six arguments. It holds its code as `C`: a [`Code`] that it owns, or a borrow ([`Entry`]).
+/// Code that is called as a C function of the type `F`, such as `extern "C" fn(i64, i64) -> i64`, with up to
+/// 24 arguments. It holds its code as `C`: a [`Code`] that it owns, or a borrow ([`Entry`]).
 ///
 /// ```
 /// use jit_runtime::memory::CodeHeap;
@@ -135,20 +137,42 @@ impl<F: FunctionPointer, C: CodeHandle> EntryPoint<F, C> {
     /// # Safety
     /// A function of the type `F` begins there and can be called with all values of its arguments, or, where
     /// `F` is unsafe, with those for which its callers vouch:
-    /// - It keeps the C ABI (System V AMD64 ABI, 3.2): up to six integers and pointers come in rdi, rsi, rdx,
-    ///   rcx, r8 and r9, with rsp + 8 a multiple of 16; a result goes out in rax (and rdx); rbx, rbp and r12
-    ///   to r15 are as they were when it returns, so it saves those that it uses.
+    /// - It keeps the C ABI (System V AMD64 ABI, 3.2): the first six integers and pointers come in rdi, rsi, rdx,
+    ///   rcx, r8 and r9, the first eight floats in xmm0 to xmm7, the others on the stack, with rsp + 8 a multiple
+    ///   of 16; a result goes out in rax (and rdx) or xmm0 (and xmm1); rbx, rbp and r12 to r15 are as they were
+    ///   when it returns, so it saves those that it uses. [`crate::abi::CFunction`] sees to all of this.
     /// - What it touches in memory is its to touch, and code that it jumps to or calls outside this one stays
     ///   published as long as the entry point is used. That goes for every target that its patch points are
     ///   ever given.
-    /// - Where a panic may pass through it, `F` is `extern "C-unwind"`, the code keeps the frame convention
+    /// - Where a panic may pass through it, `F` is `extern "C-unwind"`, and either it is a
+    ///   [`crate::abi::CFunction`] in a [`super::CHeap`], or the code keeps the frame convention
     ///   ([`crate::frame`]) in a heap that has a [`super::Gate`], and does not touch rbx or r12 to r15: the
-    ///   record of the convention restores rbp only. Code that wants these is entered by a gate.
+    ///   record of the convention restores rbp only. Other code that wants these is entered by a gate.
     #[must_use]
     pub unsafe fn at(code: C, at: CodePtr) -> Option<EntryPoint<F, C>> {
         let address = code.code().address_of(at)?;
         // SAFETY: the caller promises a function there.
         Some(unsafe { EntryPoint::of(address, code) })
+    }
+
+    /// The C function that begins at `entry` in `code`. `None` if the code is not so long.
+    ///
+    /// # Safety
+    /// `entry` was made in the assembler that became `code`. The rest is as for [`EntryPoint::at`], of which
+    /// [`crate::abi::CFunction`] has seen to the ABI, as far as its templates told what they do.
+    #[must_use]
+    pub unsafe fn of_function(code: C, entry: CEntry<F>) -> Option<EntryPoint<F, C>> {
+        // SAFETY: the caller promises what `at` asks for.
+        unsafe { EntryPoint::at(code, entry.at()) }
+    }
+
+    /// The pointer itself, to be handed to functions that want one.
+    ///
+    /// # Safety
+    /// It is called only as long as the code is published, that is, as long as there is a handle to it.
+    #[must_use]
+    pub unsafe fn pointer(&self) -> F {
+        self.function
     }
 
     /// # Safety
@@ -170,6 +194,13 @@ impl<F: FunctionPointer, C: CodeHandle> EntryPoint<F, C> {
     }
 }
 
+/// Code that calls an entry point keeps the code of it.
+impl<F: FunctionPointer + Signature, C: CodeHandle> Callee<F> for &EntryPoint<F, C> {
+    fn target(&self) -> Target {
+        Target::kept(self.function.address(), None, Arc::new(self.code().clone()))
+    }
+}
+
 impl<F: FunctionPointer, C: CodeHandle> fmt::Debug for EntryPoint<F, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EntryPoint<{}> in the code at {:#x}", core::any::type_name::<F>(), self.code().address())
@@ -177,12 +208,12 @@ impl<F: FunctionPointer, C: CodeHandle> fmt::Debug for EntryPoint<F, C> {
 }
 
 macro_rules! signatures {
-    ($(($($arg:ident),*)),*) => {$(
+    ($(($arg:ident $passed:ident $index:tt))*) => {
         signatures!(@safe extern "C" fn($($arg),*) -> R, $($arg),*);
         signatures!(@safe extern "C-unwind" fn($($arg),*) -> R, $($arg),*);
         signatures!(@unsafe unsafe extern "C" fn($($arg),*) -> R, $($arg),*);
         signatures!(@unsafe unsafe extern "C-unwind" fn($($arg),*) -> R, $($arg),*);
-    )*};
+    };
     (@safe $function:ty, $($arg:ident),*) => {
         impl<R, $($arg),*> sealed::Sealed for $function {}
         impl<R, $($arg),*> FunctionPointer for $function {}
@@ -213,4 +244,4 @@ macro_rules! signatures {
         }
     };
 }
-signatures!((), (A), (A, B), (A, B, C), (A, B, C, D), (A, B, C, D, E), (A, B, C, D, E, G));
+for_each_arity!(signatures);

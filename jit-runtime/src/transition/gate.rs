@@ -4,7 +4,7 @@
 use super::machine::{Entered, Machine};
 use super::unwind::{self, Registered};
 use super::{RustFunction, rust_call, trampoline};
-use crate::frame::RecordError;
+use crate::frame::{RecordError, region_record};
 use crate::memory::{CodeHeap, HeapOptions, MemoryError};
 use crate::stitch::{Assembler, Code, Function, StitchError};
 use core::fmt;
@@ -87,7 +87,9 @@ impl Gate {
     /// # Errors
     /// The host refuses memory, or this target is not supported.
     pub fn new(heap: &CodeHeap) -> Result<Gate, GateError> {
-        unwind::describe(heap)?;
+        if !unwind::describe(heap, region_record) {
+            return Err(GateError::Unsupported);
+        }
         let mut asm = Assembler::new();
         asm.set_name("gate");
         let (cut, record) = trampoline::emit(&mut asm);

@@ -41,7 +41,9 @@
 //! `interrupt.rs` writes into a machine of another thread, `unwind.rs` talks to the unwinder, `native.rs` to
 //! the system.
 
+mod c_heap;
 mod call;
+mod closure;
 mod entry_point;
 mod gate;
 mod interrupt;
@@ -50,7 +52,9 @@ mod native;
 mod trampoline;
 mod unwind;
 
+pub use c_heap::{CHeap, CHeapError};
 pub use call::{Checked, RustFunction, RustReturn, Word, rust_call, rust_call_keeping};
+pub use closure::{Calls, Closure};
 pub use entry_point::{CodeHandle, Entry, EntryPoint, FunctionPointer};
 pub use gate::{Cut, Gate, GateError};
 pub use interrupt::{Interrupter, poll};

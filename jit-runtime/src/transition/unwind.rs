@@ -1,8 +1,7 @@
 //! Telling the unwinder of this process about code.
 #![allow(unsafe_code)]
 
-use super::GateError;
-use crate::frame::region_record;
+use crate::frame::RecordError;
 use crate::memory::CodeHeap;
 
 /// A record that the unwinder knows, until this is dropped.
@@ -53,18 +52,18 @@ impl Drop for Registered {
     }
 }
 
-/// Have the unwinder know all code of `heap`, now and later, under the frame convention. A second call for
-/// the same heap changes nothing.
-pub(super) fn describe(heap: &CodeHeap) -> Result<(), GateError> {
-    if !is_supported() {
-        return Err(GateError::Unsupported);
+/// Have the unwinder know all code of `heap`, now and later, by the records that `record` makes for regions. A second
+/// call for the same heap changes nothing. `false`: there is no unwinder to be told.
+#[must_use]
+pub(super) fn describe(heap: &CodeHeap, record: fn(usize, usize) -> Result<Vec<u8>, RecordError>) -> bool {
+    if is_supported() {
+        heap.on_region("unwinding", move |base, len| {
+            let record = record(base, len).expect("a region has at most 1 GiB");
+            // SAFETY: it is a record of `frame`, which makes well-formed lists; it is true of code that keeps the frame
+            // convention of the heap, which entering any code of it promises; the heap tells this hook, which it
+            // keeps once, of each region once.
+            Box::new(unsafe { Registered::new(record) })
+        });
     }
-    heap.on_region("unwinding", |base, len| {
-        let record = region_record(base, len).expect("a region has at most 1 GiB");
-        // SAFETY: `region_record` makes well-formed lists; it is true of code that keeps the frame
-        // convention, which entering any code of the heap promises; the heap tells this hook, which it
-        // keeps once, of each region once.
-        Box::new(unsafe { Registered::new(record) })
-    });
-    Ok(())
+    is_supported()
 }
