@@ -63,6 +63,12 @@ impl<T: AbiValue> Value<T> {
     pub fn reg(register: T::Register) -> Value<T> {
         Value::new(register.into())
     }
+
+    /// A constant.
+    #[must_use]
+    pub fn constant(value: T) -> Value<T> {
+        Value::new(Place::Constant(value.bits()))
+    }
 }
 
 impl<T> Clone for Value<T> {
