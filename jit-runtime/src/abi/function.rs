@@ -159,7 +159,7 @@ impl<'a, F: Signature> CFunction<'a, F> {
     /// unsafe extern "C" { fn printf(format: *const u8, ...) -> i32; }
     /// let mut asm = Assembler::new();
     /// let mut f = CFunction::<extern "C" fn()>::begin(&mut asm);
-    /// let printf = printf as unsafe extern "C" fn(_, ...) -> _;
+    /// let printf: unsafe extern "C" fn(_, ...) -> _ = printf;
     /// f.call_variadic(printf, (c"%f".as_ptr().cast::<u8>(),), (1.5_f32,)); // C passes no float there
     /// ```
     pub fn call_variadic<G: VariadicSignature, P: Passed<G::Arguments>>(

@@ -27,7 +27,8 @@
 //! x64!(f => mov ebx, [rbp + {a.disp()}]; imul ebx, [rbp + {b.disp()}]; mov [rbp + {sum.disp()}], ebx);
 //!
 //! let text = c"%d times %d is %d, and not %g\n".as_ptr();
-//! f.call_variadic(printf as unsafe extern "C" fn(_, ...) -> _, (text,), (a, b, sum, x));
+//! let printf: unsafe extern "C" fn(_, ...) -> _ = printf;
+//! f.call_variadic(printf, (text,), (a, b, sum, x));
 //! let add = Closure::<extern "C-unwind" fn(i32, i32) -> i32>::new(|a, b| a + b);
 //! let result = f.call(&add, (sum, g));
 //! f.ret(result);

@@ -36,7 +36,7 @@ pub trait Passed<T> {
 /// that are [`AbiValue`]s, and an [`AbiReturn`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the type of a C function",
-    note = "`extern \"C\" fn(..) -> ..` and `extern \"C-unwind\" fn(..) -> ..` are, with up to 24 arguments that fill a register each; cast a function to its pointer: `f as extern \"C\" fn(_) -> _`"
+    note = "`extern \"C\" fn(..) -> ..` and `extern \"C-unwind\" fn(..) -> ..` are, with up to 24 arguments that fill a register each; name its pointer first: `let f: extern \"C\" fn(_) -> _ = f;`"
 )]
 pub trait Signature: AbiValue {
     /// Its arguments, as a tuple.
@@ -74,7 +74,13 @@ pub trait Promoted: AbiValue {}
 
 impl Promoted for i32 {}
 impl Promoted for u32 {}
-impl<T: Eightbyte> Promoted for T {}
+impl Promoted for i64 {}
+impl Promoted for u64 {}
+impl Promoted for isize {}
+impl Promoted for usize {}
+impl Promoted for f64 {}
+impl<T> Promoted for *const T {}
+impl<T> Promoted for *mut T {}
 
 /// What can be passed as a variable argument: a constant, [`Value`] or [`Local`] of a [`Promoted`] type.
 pub trait VariableArgument {

@@ -169,7 +169,7 @@ impl<T: AbiValue> Argument<T> for Local<T> {
 /// an entry point.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not called as a function of the type `{F}`",
-    note = "cast a function to its pointer: `f as extern \"C\" fn(_) -> _`"
+    note = "name its pointer first: `let f: extern \"C\" fn(_) -> _ = f;`"
 )]
 pub trait Callee<F> {
     /// How it is reached.

@@ -33,8 +33,8 @@
 //! neither before a `ret` nor before a body: before `ret` there is `leave`, and a call that does not return
 //! is followed by `ud2`. Between `leave` and `ret` there is nothing. [`check`] finds every breach in finished
 //! code. The two instructions of a veneer, which run in nobody's frame, are not described; they cannot panic.
-//! Code that saves more registers (the entry trampoline) has a record of its own, instruction by
-//! instruction ([`CodeRecord`]), in a region of its own.
+//! Functions that C calls save more registers, and say in their frames which: [`CallableFrame`]. The entry trampoline
+//! has a record of its own, instruction by instruction ([`CodeRecord`]). Both stand in regions of their own.
 //!
 //! **Cost.** Nothing per function: one registration a region. A step through a JIT frame costs an unwinder
 //! some twenty operations of an expression.
