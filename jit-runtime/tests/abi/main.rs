@@ -2,9 +2,47 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", feature = "disassemble"))]
 #![allow(unsafe_code)]
 
+mod callees;
 mod caller;
 mod compiler;
+mod functions;
 mod matrix;
 mod samples;
+#[path = "../support/step.rs"]
+mod step;
 #[path = "../support/mod.rs"]
 mod support;
+mod unwinding;
+
+use jit_runtime::abi::{CEntry, CFunction, Signature};
+use jit_runtime::stitch::{Assembler, Code};
+use jit_runtime::transition::{CHeap, EntryPoint, FunctionPointer};
+
+fn heap() -> CHeap {
+    CHeap::probe().expect("Linux with the GNU C library")
+}
+
+/// Make and publish one function, and check its frame.
+fn function<F: Signature + FunctionPointer>(
+    heap: &CHeap,
+    build: impl FnOnce(&mut CFunction<'_, F>),
+) -> EntryPoint<F> {
+    let mut asm = Assembler::new();
+    let mut f = CFunction::<F>::begin(&mut asm);
+    build(&mut f);
+    let entry = f.finish().expect("right");
+    let code = publish(heap, asm);
+    entry_point(&code, entry)
+}
+
+fn publish(heap: &CHeap, asm: Assembler) -> Code {
+    let sealed = asm.seal().expect("no labels are open");
+    let breaches = jit_runtime::frame::check(&sealed.bytes()[..sealed.code_len()], sealed.data());
+    assert!(breaches.is_empty(), "{breaches:?}");
+    heap.publish(sealed).expect("room")
+}
+
+fn entry_point<F: Signature + FunctionPointer>(code: &Code, entry: CEntry<F>) -> EntryPoint<F> {
+    // SAFETY: the tests publish what they made the entry of, and pass what their functions want.
+    unsafe { EntryPoint::of_function(code.clone(), entry) }.expect("inside")
+}

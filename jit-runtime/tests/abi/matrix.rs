@@ -1,12 +1,12 @@
 //! The matrix: 0 to 12 integers and 0 to 12 floats in three orders, with every kind of result, both ways, against
 //! rustc, the C compiler, and a caller that is neither.
 
-use crate::caller;
 use crate::compiler::{self, Library};
 use crate::samples::{Ret, SEEN, Seen, Tested, word};
-use jit_runtime::abi::{AbiReturn, CEntry, CFunction, Kind, Pair, Place, Value};
-use jit_runtime::stitch::{Assembler, Code, CodePtr};
-use jit_runtime::transition::{CHeap, EntryPoint};
+use crate::{caller, entry_point, heap, publish};
+use jit_runtime::abi::{AbiReturn, CFunction, Kind, Pair, Place, Value};
+use jit_runtime::stitch::Assembler;
+use jit_runtime::transition::CHeap;
 use jit_runtime::{Gpr, Template, Xmm, x64};
 
 /// A signature of the matrix.
@@ -70,6 +70,7 @@ macro_rules! mixed {
 
 type Pointer = *const u8;
 
+#[allow(clippy::vec_init_then_push)] // by macros, one by one
 fn cases() -> Vec<Case> {
     let mut cases = vec![];
     rows!(
@@ -97,7 +98,7 @@ fn every_signature_both_ways() {
         cases.len(),
         if library.is_some() { "the C compiler" } else { "no C compiler: there is none here" }
     );
-    let env = Env { heap: CHeap::probe().expect("Linux with the GNU C library"), library };
+    let env = Env { heap: heap(), library };
     for (number, case) in cases.iter().enumerate() {
         (case.check)(&env, number);
     }
@@ -117,11 +118,11 @@ fn check<F: Tested>(env: &Env, number: usize) {
     let [seen, result, misaligned] = ["seen", "result", "misaligned"].map(|name| words_at(library, name));
     for (i, word) in F::Return::sample().words().into_iter().enumerate() {
         // SAFETY: `result` has two words, and nobody else uses the library.
-        unsafe { result.add(i).write(word) };
+        unsafe { result.wrapping_add(i).write(word) };
     }
     calls(env, number, c, |samples| {
         // SAFETY: `seen` has a word for each argument.
-        let words: Vec<u64> = (0..samples.len()).map(|i| unsafe { seen.add(i).read() }).collect();
+        let words: Vec<u64> = (0..samples.len()).map(|i| unsafe { seen.wrapping_add(i).read() }).collect();
         assert_eq!(words, words_of(samples), "signature {number}: what the C function sees");
         // SAFETY: one word.
         assert_eq!(unsafe { misaligned.read() }, 0, "signature {number}: the C function's frame");
@@ -145,19 +146,6 @@ unsafe fn function_at<F: Copy>(address: usize) -> F {
     unsafe { std::mem::transmute_copy::<*const (), F>(&address) }
 }
 
-fn publish<F>(env: &Env, asm: Assembler, entry: CEntry<F>) -> Code {
-    publish_at(env, asm, entry.at())
-}
-
-fn publish_at(env: &Env, asm: Assembler, at: CodePtr) -> Code {
-    let sealed = asm.seal().expect("no labels are open");
-    let end = sealed.code_len();
-    let breaches = jit_runtime::frame::check(&sealed.bytes()[..end], sealed.data());
-    assert!(breaches.is_empty(), "{breaches:?}");
-    assert_eq!(at.0, 0);
-    env.heap.publish(sealed).expect("room")
-}
-
 const STORE_RBP: Template = x64! { mov [rax + 200], rbp };
 const DESTROY: Template = x64! { mov rbx, rax; mov r12, rax; xor r13d, r13d; mov r14, -1; mov r15, rsp };
 const SET_DIRECTION: Template = x64! { std };
@@ -177,9 +165,7 @@ fn called_from_compilers<F: Tested>(env: &Env, number: usize) {
     }
     F::Return::ret(&mut f);
     let entry = f.finish().expect("right");
-    let code = publish(env, asm, entry);
-    // SAFETY: it stores to `seen`, which lives, and otherwise keeps to itself.
-    let entry = unsafe { EntryPoint::<F>::of_function(code, entry) }.expect("inside");
+    let entry = entry_point(&publish(&env.heap, asm), entry);
     let samples = F::samples();
     let mut check = |who: &str, result: &[u64]| {
         assert_eq!(seen[..samples.len()], words_of(&samples), "signature {number}, called by {who}");
@@ -261,8 +247,8 @@ fn call_from_anywhere(
     call(&mut f, &places);
     f.ret(());
     let entry = f.finish().expect("right");
-    let code = publish(env, asm, entry);
-    let state = caller::call(code.address(), &[]);
+    let entry = entry_point(&publish(&env.heap, asm), entry);
+    let state = caller::call(entry.code().address(), &[]);
     assert_eq!(state.wrong(), None, "signature {number}");
     *out
 }

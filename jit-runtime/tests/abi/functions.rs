@@ -1,0 +1,348 @@
+//! What a C function does besides its signature: what it saves, its locals, what it clears, what it refuses.
+
+use crate::{caller, entry_point, function, heap, publish};
+use arbtest::arbitrary::{self, Unstructured};
+use expect_test::{Expect, expect};
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
+use jit_runtime::abi::{CFunction, CFunctionError, Kind, Value};
+use jit_runtime::jit_asm::Rm;
+use jit_runtime::observe::disassemble;
+use jit_runtime::stitch::{Assembler, Code, Function, Section};
+use jit_runtime::{Address, Gpr, RegSet, Xmm, x64};
+
+type Nothing = extern "C" fn();
+
+fn instructions(code: &Code) -> Vec<Instruction> {
+    let bytes = code.block().bytes();
+    let bytes = &bytes[..code.code_len()];
+    Decoder::with_ip(64, bytes, 0, DecoderOptions::NONE).into_iter().collect()
+}
+
+fn pushed(code: &Code) -> Vec<String> {
+    let pushes = instructions(code).into_iter().filter(|i| i.mnemonic() == Mnemonic::Push);
+    let registers = pushes.filter(|i| i.op0_kind() == OpKind::Register);
+    registers.map(|i| format!("{:?}", i.op0_register()).to_lowercase()).collect()
+}
+
+/// Ways in which a template writes a register.
+fn write(f: &mut CFunction<'_, Nothing>, register: Gpr, way: usize) {
+    match (way, register) {
+        (0, _) => x64!(f => mov {register: r64}, 77),
+        (1, _) => x64!(f => lea {register: r32}, [{Gpr::Rsp: r64} + {8}]),
+        (2, _) => x64!(f => setc {register: r8}; nop),
+        (3, _) => x64!(f => push rax; add {Rm::Reg(register): rm64}, rsp; pop rcx),
+        (4, _) => x64!(f => andn {register: r64}, rax, {register: r64}),
+        (5, _) => f.set(Value::<u16>::reg(register), 9_u16),
+        (6, _) => x64!(f => xchg rcx, {register: r64}),
+        (7, _) => {
+            x64!(f => mov rdx, rsp; movq {register: r64}, xmm3; cvttsd2si {register: r64}, {Xmm::Xmm9: xmm})
+        }
+        (_, Gpr::Rbx) => x64!(f => mov bl, 5),
+        (_, Gpr::R12) => x64!(f => inc r12w),
+        (_, Gpr::R13) => x64!(f => xor r13d, r13d),
+        (_, Gpr::R14) => x64!(f => xadd rcx, r14),
+        _ => x64!(f => mov r15, {1_i64 << 40}),
+    }
+}
+
+/// Reads are no writes, whatever they look like.
+fn read(f: &mut CFunction<'_, Nothing>, register: Gpr) {
+    let (address, value) = (Address::new(register, 8), Rm::Reg(register));
+    x64!(f => movzx ecx, {register: r8}; lea rax, {address: m}; mov rcx, {value: rm64});
+}
+
+/// Exactly the registers that are written are saved, and the caller finds all as they were.
+#[test]
+fn what_is_written_is_saved_and_nothing_else() {
+    const OWNED: [Gpr; 5] = [Gpr::Rbx, Gpr::R12, Gpr::R13, Gpr::R14, Gpr::R15];
+    fn any(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
+        let heap = heap();
+        let written = u.int_in_range(0..=31_u8)?;
+        let is_written = |i: usize| written >> i & 1 != 0;
+        let ways = (0..5).map(|_| u.int_in_range(0..=8)).collect::<arbitrary::Result<Vec<usize>>>()?;
+        let (locals, cold) = (u.int_in_range(0..=600)?, u.arbitrary::<bool>()?);
+        let entry = function::<Nothing>(&heap, |f| {
+            for _ in 0..locals {
+                f.local_with(1_u64);
+            }
+            OWNED.into_iter().for_each(|register| read(f, register));
+            let body = |f: &mut CFunction<'_, Nothing>| {
+                (0..5).filter(|&i| is_written(i)).for_each(|i| write(f, OWNED[i], ways[i]));
+            };
+            if cold {
+                let (there, back) = (f.label(), f.label());
+                x64!(f => jmp {there});
+                f.cold(|f| {
+                    f.bind(there);
+                    body(f);
+                    x64!(f => jmp {back});
+                });
+                f.bind(back);
+            } else {
+                body(f);
+            }
+        });
+        let wanted = OWNED.iter().enumerate().filter(|(i, _)| is_written(*i)).map(|(_, r)| r.to_string());
+        let mut found = pushed(entry.code());
+        assert_eq!(found.remove(0), "rbp");
+        found.retain(|register| register != "rax");
+        assert_eq!(found, wanted.collect::<Vec<_>>(), "{ways:?}");
+        let state = caller::call(entry.code().address(), &[]);
+        assert_eq!(state.wrong(), None, "{ways:?}");
+        Ok(())
+    }
+    arbtest::arbtest(any).budget_ms(1_000);
+}
+
+#[test]
+fn what_no_template_tells_can_be_said() {
+    let heap = heap();
+    let callee = function::<Nothing>(&heap, |f| f.ret(()));
+    let address = callee.code().address();
+    let call = |say: fn(&mut CFunction<'_, Nothing>)| {
+        let entry = function::<Nothing>(&heap, |f| {
+            say(f);
+            x64!(f => call {Function(address)});
+        });
+        pushed(entry.code()).join(" ")
+    };
+    assert_eq!(call(|_| ()), "rbp rbx r12 r13 r14 r15", "a call in a template may go anywhere");
+    assert_eq!(call(|f| f.template_calls_write(RegSet::of(&[Gpr::R14, Gpr::Rax]))), "rbp r14");
+    assert_eq!(call(|f| f.template_calls_write(RegSet::EMPTY)), "rbp");
+    let both = call(|f| {
+        f.template_calls_write(RegSet::EMPTY);
+        f.clobbers(RegSet::of(&[Gpr::R15, Gpr::Rdi]));
+    });
+    assert_eq!(both, "rbp r15");
+}
+
+/// Two hundred locals, written before calls and added up behind them.
+#[test]
+fn two_hundred_locals_outlive_calls() {
+    extern "C" fn disturb(n: i64) -> i64 {
+        std::hint::black_box([n; 64]).iter().sum()
+    }
+    let heap = heap();
+    let entry = function::<extern "C" fn(i64) -> i64>(&heap, |f| {
+        let (n,) = f.keep_arguments();
+        let locals: Vec<_> = (0..200).map(|_| f.local::<i64>()).collect();
+        for (i, local) in locals.iter().enumerate() {
+            x64!(f => mov rax, [rbp + {n.disp()}]; imul rax, rax, {i as i32}; mov [rbp + {local.disp()}], rax);
+            if i % 50 == 0 {
+                f.call(disturb as extern "C" fn(_) -> _, (*local,));
+            }
+        }
+        let [sum, area] = [f.local::<i64>(), f.local::<i64>()];
+        let aligned = f.area(48);
+        x64!(f => lea rax, {aligned: m}; and eax, 15; mov [rbp + {area.disp()}], rax);
+        x64!(f => movaps [rbp + {aligned.disp}], xmm0; mov rax, [rbp + {area.disp()}]);
+        locals.iter().for_each(|local| x64!(f => add rax, [rbp + {local.disp()}]));
+        f.set(sum, Value::<i64>::reg(Gpr::Rax));
+        f.ret(sum);
+    });
+    assert_eq!(entry.call(3), 3 * 199 * 100);
+    assert_eq!(caller::call(entry.code().address(), &[(Kind::W64, 3)]).wrong(), None);
+}
+
+/// A frame of many pages touches each before it is used: a thread's guard page is not skipped.
+#[test]
+fn large_frames_are_made_page_by_page() {
+    let heap = heap();
+    for bytes in [3900, 4000, 4096, 8192 - 56, 8192 - 24, 100_000, 1 << 20] {
+        let entry = function::<extern "C" fn(u64, u64) -> u64>(&heap, |f| {
+            let area = f.area(bytes);
+            let (a, b) = f.keep_arguments();
+            f.clobbers(RegSet::of(&[Gpr::R12]));
+            x64!(f => mov {area: m64}, 1; mov r12, [rbp + {a.disp()}]; add r12, [rbp + {b.disp()}]; add r12, {area: m64});
+            f.ret(Value::<u64>::reg(Gpr::R12));
+        });
+        assert_eq!(entry.call(40, 1), 42);
+        assert_eq!(caller::call(entry.code().address(), &[]).wrong(), None, "{bytes}");
+        let touches = instructions(entry.code()).iter().any(|i| i.mnemonic() == Mnemonic::Or);
+        assert_eq!(touches, bytes >= 4096 - 16, "{bytes}");
+    }
+}
+
+#[test]
+fn large_frames_are_refused() {
+    let mut asm = Assembler::new();
+    let mut f = CFunction::<Nothing>::begin(&mut asm);
+    for _ in 0..5 {
+        let _ = f.area(1 << 30);
+    }
+    assert!(matches!(f.finish(), Err(CFunctionError::TooLarge { bytes }) if bytes > 1 << 30));
+}
+
+/// Upper halves and the direction flag are cleared before calls and at the end: also where code that sets them jumps
+/// back in front of a call that was emitted before.
+#[test]
+fn what_is_set_is_cleared() {
+    extern "C" fn nothing() {}
+    let listing = |build: &dyn Fn(&mut CFunction<'_, Nothing>), expected: Expect| {
+        let mut asm = Assembler::new();
+        let mut f = CFunction::<Nothing>::begin(&mut asm);
+        build(&mut f);
+        f.finish().expect("right");
+        let code = publish(&heap(), asm);
+        let text: Vec<String> = disassemble(&code)
+            .into_iter()
+            .map(|line| line.text)
+            .skip_while(|text| !text.starts_with("sub rsp"))
+            .take_while(|text| text != "int3" && !text.starts_with("dq"))
+            .collect();
+        expected.assert_eq(&text.join("\n"));
+    };
+    let nothing = nothing as Nothing;
+    listing(
+        &|f| {
+            f.call(nothing, ());
+            x64!(f => vaddpd ymm0, ymm1, ymm2);
+            f.call(nothing, ());
+        },
+        expect![[r#"
+            sub rsp, 8
+            nop [rax+rax]
+            call qword ptr [rip+0x21]
+            vaddpd ymm0, ymm1, ymm2
+            vzeroupper
+            call qword ptr [rip+0x14]
+            vzeroupper
+            leave
+            ret"#]],
+    );
+    listing(
+        &|f| {
+            let again = f.label();
+            f.bind(again);
+            f.call(nothing, ());
+            x64!(f => vmovups {Xmm::Xmm3: ymm}, ymm1; std; dec eax; jnz {again});
+        },
+        expect![[r#"
+            sub rsp, 8
+            nop [rax+rax]
+            cld
+            vzeroupper
+            call qword ptr [rip+0x1D]
+            vmovups ymm3, ymm1
+            std
+            dec eax
+            jne 0x19
+            cld
+            vzeroupper
+            leave
+            ret"#]],
+    );
+    listing(
+        &|f| {
+            let again = f.label();
+            f.bind(again);
+            f.call(nothing, ());
+            x64!(f => vaddpd xmm0, xmm1, xmm2; dec eax; jnz {again});
+        },
+        expect![[r#"
+            sub rsp, 8
+            nop [rax+rax]
+            nop [rax]
+            call qword ptr [rip+0x1D]
+            vaddpd xmm0, xmm1, xmm2
+            dec eax
+            jne 0x19
+            leave
+            ret"#]],
+    );
+}
+
+/// The last return falls into the end, others jump there.
+#[test]
+fn returns_share_one_end() {
+    let heap = heap();
+    let entry = function::<extern "C" fn(i64) -> i32>(&heap, |f| {
+        let (zero, negative) = (f.label(), f.label());
+        x64!(f => test rdi, rdi; jz {zero}; js {negative});
+        f.ret(1);
+        f.bind(zero);
+        f.ret(0);
+        f.cold(|f| {
+            f.bind(negative);
+            f.ret(-1);
+        });
+    });
+    assert_eq!([5, 0, -5].map(|n| entry.call(n)), [1, 0, -1]);
+    let count = |wanted| instructions(entry.code()).iter().filter(|i| i.mnemonic() == wanted).count();
+    assert_eq!((count(Mnemonic::Ret), count(Mnemonic::Jmp)), (1, 2));
+}
+
+/// A function calls itself, and others of its assembler.
+#[test]
+fn functions_of_one_assembler_call_each_other() {
+    type F = extern "C" fn(u64) -> u64;
+    let heap = heap();
+    let mut asm = Assembler::new();
+    let mut f = CFunction::<F>::begin(&mut asm);
+    let (done, entry) = (f.label(), f.entry());
+    let (n,) = f.keep_arguments();
+    x64!(f => mov eax, 1; test rdi, rdi; jz {done}; dec rdi);
+    let rest = f.call(entry, (Value::reg(Gpr::Rdi),));
+    assert_eq!(rest.place(), Gpr::Rax.into());
+    x64!(f => imul rax, [rbp + {n.disp()}]);
+    f.bind(done);
+    let factorial = f.finish().expect("right");
+    let mut f = CFunction::<F>::begin(&mut asm);
+    let twice = f.call(factorial, (f.arguments().0,));
+    x64!(f => add rax, rax);
+    f.ret(twice);
+    let twice = f.finish().expect("right");
+    assert_eq!(twice.at().0 % 16, 0);
+    let code = publish(&heap, asm);
+    assert_eq!(entry_point(&code, factorial).call(10), 3_628_800);
+    assert_eq!(entry_point(&code, twice).call(10), 7_257_600);
+    assert_eq!(caller::call(code.address(), &[(Kind::W64, 5)]).wrong(), None);
+}
+
+/// What is wrong is said, and the first of it.
+#[test]
+fn mistakes_are_told() {
+    fn error(build: impl FnOnce(&mut CFunction<'_, Nothing>)) -> String {
+        let mut asm = Assembler::new();
+        let mut f = CFunction::<Nothing>::begin(&mut asm);
+        build(&mut f);
+        f.finish().expect_err("wrong").to_string()
+    }
+    extern "C" fn take(_: u64) {}
+    let take: extern "C" fn(_) = take;
+    let mut told = vec![
+        error(|f| x64!(f => nop; mov rbp, rax)),
+        error(|f| x64!(f => mov {Gpr::Rbp: r32}, 5)),
+        error(|f| x64!(f => mov rsp, rax)),
+        error(|f| x64!(f => add {Gpr::Rsp: r64}, rax)),
+        error(|f| x64!(f => test eax, eax; jz out; ret; out: nop)),
+        error(|f| x64!(f => ret)),
+        error(|f| x64!(f => push rax)),
+        error(|f| {
+            x64!(f => push rax);
+            f.call(take, (1,));
+            x64!(f => pop rax);
+        }),
+        error(|f| f.call(take, (Value::reg(Gpr::R11),))),
+        error(|f| f.set(Value::<u8>::at(Gpr::R11, 8), 5)),
+        error(|f| f.set(Value::<u8>::constant(5), 5)),
+        error(|f| x64!(f => leave; mov rbp, rax)),
+    ];
+    let mut asm = Assembler::new();
+    asm.switch_to(Section::Cold);
+    told.push(CFunction::<Nothing>::begin(&mut asm).finish().expect_err("wrong").to_string());
+    expect![[r#"
+        C function: the template that begins with `nop` writes rbp, which holds the frame; use another register
+        C function: the template that begins with `mov {Gpr :: Rbp: r32}, 5` writes rbp, which holds the frame; use another register
+        C function: the template that begins with `mov rsp, rax` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
+        C function: the template that begins with `add {Gpr :: Rsp: r64}, rax` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
+        C function: the template that begins with `test eax, eax` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
+        C function: rsp is 8 bytes from where the body began, at a call or at the end; pop what was pushed before, or keep it in a `local`
+        C function: rsp is -8 bytes from where the body began, at a call or at the end; pop what was pushed before, or keep it in a `local`
+        C function: rsp is -8 bytes from where the body began, at a call or at the end; pop what was pushed before, or keep it in a `local`
+        C function: a value to be moved is in r11, or at an address in it, which moves use themselves; choose another register
+        C function: a value to be moved is in r11, or at an address in it, which moves use themselves; choose another register
+        C function: a constant is no place for a value; use a register or a local
+        C function: the template that begins with `leave` writes rbp, which holds the frame; use another register
+        C function: it begins in the cold section; begin it in the hot one and put its rare parts into `cold`"#]].assert_eq(&told.join("\n"));
+}
