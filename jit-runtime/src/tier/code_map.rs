@@ -1,14 +1,17 @@
 //! All code by address, and what waits to be freed.
 
-use std::collections::BTreeMap;
+use crate::transition::Safepoint;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Code by address. `T` is what the client wants to find, and keeps the code's memory alive.
+///
+/// All of it runs on one machine, whose safepoints are shown to it.
 #[derive(Debug)]
 pub struct CodeMap<T> {
     /// By start address.
     code: BTreeMap<usize, Placed<T>>,
     /// The starts of what waits to be freed.
-    retired: Vec<usize>,
+    retired: BTreeSet<usize>,
 }
 
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub struct Retired {
 
 impl<T> Default for CodeMap<T> {
     fn default() -> Self {
-        CodeMap { code: BTreeMap::new(), retired: vec![] }
+        CodeMap { code: BTreeMap::new(), retired: BTreeSet::new() }
     }
 }
 
@@ -53,28 +56,45 @@ impl<T> CodeMap<T> {
         (address - start <= placed.len).then_some((start, &placed.value))
     }
 
-    /// The code at `start` is not entered any more. It is freed by a later [`CodeMap::sweep`].
+    /// The code at `start`, if a piece starts there.
+    #[must_use]
+    pub fn get(&self, start: usize) -> Option<&T> {
+        self.code.get(&start).map(|placed| &placed.value)
+    }
+
+    /// The code at `start` is not entered any more. Its frames go on in it; it is freed by a later
+    /// [`CodeMap::sweep`].
     pub fn retire(&mut self, start: usize) {
-        if self.code.contains_key(&start) && !self.retired.contains(&start) {
-            self.retired.push(start);
+        if self.code.contains_key(&start) {
+            self.retired.insert(start);
         }
     }
 
-    /// Drop the retired code that none of `returns` lies in. These must be all return addresses on the
-    /// stacks that run the code; no more of them are asked for than it takes to know.
-    pub fn sweep(&mut self, mut returns: impl Iterator<Item = usize>) -> Retired {
+    /// Drop the retired code that no frame returns into, and tell `freed` of each piece with its start.
+    pub fn sweep(&mut self, at: &Safepoint<'_>, freed: impl FnMut(usize, T)) -> Retired {
+        self.sweep_by(at.returns(), freed)
+    }
+
+    /// The same by the return addresses of all frames; no more of them are asked for than it takes to know.
+    pub(super) fn sweep_by(
+        &mut self,
+        mut returns: impl Iterator<Item = usize>,
+        mut freed: impl FnMut(usize, T),
+    ) -> Retired {
         let mut unused = std::mem::take(&mut self.retired);
         while !unused.is_empty()
             && let Some(address) = returns.next()
         {
             if let Some((start, _)) = self.at_return(address)
-                && let Some(n) = unused.iter().position(|&s| s == start)
+                && unused.remove(&start)
             {
-                self.retired.push(unused.swap_remove(n));
+                self.retired.insert(start);
             }
         }
-        for start in &unused {
-            self.code.remove(start);
+        for &start in &unused {
+            if let Some(placed) = self.code.remove(&start) {
+                freed(start, placed.value);
+            }
         }
         Retired { freed: unused.len(), in_use: self.retired.len() }
     }

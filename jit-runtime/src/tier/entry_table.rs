@@ -1,5 +1,6 @@
 //! Where calls go: one address a function.
 
+use crate::transition::Safepoint;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The entry of every function, by its number. The table never moves, so native code may hold its
@@ -34,7 +35,7 @@ impl EntryTable {
     ///
     /// # Panics
     /// If the table has no such function.
-    pub fn set(&self, function: usize, address: usize) {
+    pub fn set(&self, _: &Safepoint<'_>, function: usize, address: usize) {
         self.entries[function].store(address, Ordering::Release);
     }
 }

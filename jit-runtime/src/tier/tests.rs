@@ -2,6 +2,7 @@
 
 use super::policy::{History, Thresholds, Tier, next};
 use super::{CodeMap, EntryTable, Retired};
+use crate::transition::{Machine, Safepoint};
 use std::rc::Rc;
 
 #[test]
@@ -32,7 +33,9 @@ fn the_policy_is_a_table() {
 fn an_entry_stays_where_it_is_and_changes_what_it_says() {
     let table = EntryTable::new(3, |n| 100 + n);
     let address = table.address();
-    table.set(1, 7);
+    let mut machine = Machine::new(0);
+    let at = Safepoint::outside(&mut machine).expect("nothing is entered");
+    table.set(&at, 1, 7);
     assert_eq!((table.get(0), table.get(1), table.get(2)), (100, 7, 102));
     assert_eq!(table.address(), address);
 }
@@ -55,17 +58,20 @@ fn retired_code_lives_as_long_as_a_frame_is_in_it() {
     let pieces = [Rc::new(()), Rc::new(())];
     map.insert(100, 10, pieces[0].clone());
     map.insert(200, 10, pieces[1].clone());
-    assert_eq!(map.sweep([105].into_iter()), Retired { freed: 0, in_use: 0 });
+    let mut freed = vec![];
+    let mut note = |start, _| freed.push(start);
+    assert_eq!(map.sweep_by([105].into_iter(), &mut note), Retired { freed: 0, in_use: 0 });
     map.retire(100);
     map.retire(100);
     assert_eq!(map.retired(), 1);
-    assert_eq!(map.sweep([300, 105, 7].into_iter()), Retired { freed: 0, in_use: 1 });
+    assert_eq!(map.sweep_by([300, 105, 7].into_iter(), &mut note), Retired { freed: 0, in_use: 1 });
     assert_eq!(map.at_return(105).map(|(start, _)| start), Some(100), "its frames still find it");
     let mut walked = [105, 105, 205].into_iter();
-    assert_eq!(map.sweep(walked.by_ref()), Retired { freed: 0, in_use: 1 });
+    assert_eq!(map.sweep_by(walked.by_ref(), &mut note), Retired { freed: 0, in_use: 1 });
     assert_eq!(walked.len(), 2, "the walk ends when all that waits is known to be in use");
     map.retire(200);
-    assert_eq!(map.sweep([205].into_iter()), Retired { freed: 1, in_use: 1 });
+    assert_eq!(map.sweep_by([205].into_iter(), &mut note), Retired { freed: 1, in_use: 1 });
     assert_eq!((map.len(), map.retired()), (1, 1));
+    assert_eq!(freed, [100]);
     assert_eq!((Rc::strong_count(&pieces[0]), Rc::strong_count(&pieces[1])), (1, 2));
 }

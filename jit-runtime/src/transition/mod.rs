@@ -37,9 +37,12 @@
 //! A run ends early in three ways: its code cuts, its stack is used up, or another thread interrupts it
 //! ([`Interrupter`]). Prologues and back-edges [`poll`] for the second and third with one comparison.
 //!
+//! A [`Safepoint`] is the proof that a machine's thread stands in Rust: what changes code under its frames asks for
+//! one.
+//!
 //! This module is unsafe room 2: `gate.rs` and `entry_point.rs` enter, `machine.rs` reads the stack,
-//! `interrupt.rs` writes into a machine of another thread, `unwind.rs` talks to the unwinder, `native.rs` to
-//! the system.
+//! `safepoint.rs` has a promise about it, `interrupt.rs` writes into a machine of another thread, `unwind.rs`
+//! talks to the unwinder, `native.rs` to the system.
 
 mod c_heap;
 mod call;
@@ -49,6 +52,7 @@ mod gate;
 mod interrupt;
 mod machine;
 mod native;
+mod safepoint;
 mod trampoline;
 mod unwind;
 
@@ -60,3 +64,4 @@ pub use gate::{Cut, Gate, GateError};
 pub use interrupt::{Interrupter, poll};
 pub use machine::{Frame, Frames, Machine};
 pub use native::NativeStack;
+pub use safepoint::Safepoint;

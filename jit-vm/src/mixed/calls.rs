@@ -26,7 +26,7 @@ use jit_runtime::Gpr;
 use jit_runtime::deopt::{Captured, FrameMemory, WordAt};
 use jit_runtime::memory::CodeHeap;
 use jit_runtime::stitch::{SourcePosition, StitchError};
-use jit_runtime::transition::{Checked, Gate, Machine, NativeStack};
+use jit_runtime::transition::{Checked, Gate, Machine, NativeStack, Safepoint};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -91,6 +91,15 @@ impl Runner {
         &mut self.context().state
     }
 
+    /// The proof that native code does not run, and what it lets change.
+    pub(super) fn safepoint(&mut self) -> (Safepoint<'_>, &mut State) {
+        let Context { header, state } = self.context();
+        // SAFETY: this runner is the active one, so native code of this context runs nowhere but in frames
+        // below that called Rust through the gate's stubs, if at all; they stay as they are while the runner
+        // is borrowed, which it is by the safepoint. A VM does not leave its thread, since it is not `Send`.
+        (unsafe { Safepoint::new(&header.machine) }, state)
+    }
+
     /// Run the native code of `function`, which is at `entry`, with its frame at slot `base`.
     ///
     /// What the gate asks of its caller holds:
@@ -139,11 +148,8 @@ impl Runner {
 
     /// Free the code that nobody returns to.
     pub(super) fn sweep(&mut self) {
-        let Context { header, state } = self.context();
-        // SAFETY: this runner is the active one, so native code of this context runs nowhere but in frames
-        // below that called Rust through the gate's stubs, if at all; they do not move while we look.
-        let frames = unsafe { header.machine.frames() };
-        state.sweep(frames.map(|frame| frame.return_address));
+        let (at, state) = self.safepoint();
+        state.sweep(&at);
     }
 
     /// Hand a result to native code.
@@ -172,7 +178,8 @@ impl Host for Runner {
 
     #[inline]
     fn call(&mut self, _: &Program, callee: FuncId, base: usize) -> Result<CallAction, VmError> {
-        match self.state().native_entry(callee) {
+        let (at, state) = self.safepoint();
+        match state.native_entry(&at, callee) {
             None => Ok(CallAction::Interpret),
             Some(entry) => self.enter(callee, entry, base).map(CallAction::Done),
         }
@@ -201,10 +208,10 @@ unsafe extern "C-unwind" fn call_interpreted(context: *mut Context, function: u6
     // runners wait in `enter`.
     let mut runner = unsafe { Runner::new(context) };
     let function = FuncId(function as u32);
-    let state = runner.state();
+    let (at, state) = runner.safepoint();
     let program = Arc::clone(&state.program);
     let base = state.stack.slot(base as usize);
-    state.count_call(function);
+    state.count_call(&at, function);
     let result = interpreter::run(&mut runner, &program, function, base);
     runner.conclude(result)
 }
@@ -255,8 +262,9 @@ unsafe extern "C-unwind" fn leave_native(context: *mut Context, captured: *const
     frame.rebuild(|r| captured.register(r), &mut Slots(&mut state.stack.slots()[base..]));
     state.stats.exits += 1;
     if !forced {
-        state.count_failure(function);
-        runner.sweep();
+        let (at, state) = runner.safepoint();
+        state.count_failure(&at, function);
+        state.sweep(&at);
     }
     let result = interpreter::resume(&mut runner, &program, function, pc, base);
     runner.conclude(result)

@@ -274,10 +274,10 @@ impl Vm {
     /// If `function` is none of the program's.
     pub fn set_tier(&mut self, function: FuncId, tier: Tier) -> Result<(), CompileError> {
         self.context.run(|runner| {
-            let state = runner.state();
-            state.set_tier(function, tier)?;
+            let (at, state) = runner.safepoint();
+            state.set_tier(&at, function, tier)?;
             state.functions[function.index()].fixed = true;
-            runner.sweep();
+            state.sweep(&at);
             Ok(())
         })
     }
@@ -309,9 +309,9 @@ impl Vm {
 
     fn compile_all(&mut self) -> Result<(), CompileError> {
         self.context.run(|runner| {
-            let state = runner.state();
+            let (at, state) = runner.safepoint();
             let tier = if state.options.thresholds.failures == 0 { Tier::Plain } else { Tier::Speculative };
-            (0..state.functions.len()).try_for_each(|n| state.set_tier(FuncId(n as u32), tier))
+            (0..state.functions.len()).try_for_each(|n| state.set_tier(&at, FuncId(n as u32), tier))
         })
     }
 }

@@ -5,39 +5,40 @@ use super::context::{Installed, State};
 use crate::baseline::{CompileError, Request};
 use crate::op::FuncId;
 use jit_runtime::tier::policy::{self, Tier};
+use jit_runtime::transition::Safepoint;
 
 impl State {
     /// An interpreted caller is about to call `function`: count it, and give the entry of its native code if
     /// it has some, or has earned it now.
-    pub(super) fn native_entry(&mut self, function: FuncId) -> Option<usize> {
+    pub(super) fn native_entry(&mut self, at: &Safepoint<'_>, function: FuncId) -> Option<usize> {
         if self.functions[function.index()].history.tier == Tier::Interpreted {
-            self.count_call(function);
+            self.count_call(at, function);
         }
         self.functions[function.index()].code
     }
 
     /// Count a call of an interpreted function, and compile it when the policy says so.
-    pub(super) fn count_call(&mut self, function: FuncId) {
+    pub(super) fn count_call(&mut self, at: &Safepoint<'_>, function: FuncId) {
         let state = &mut self.functions[function.index()];
         state.history.calls = state.history.calls.saturating_add(1);
-        self.follow_policy(function);
+        self.follow_policy(at, function);
     }
 
     /// A guard failed in the code of `function`.
-    pub(super) fn count_failure(&mut self, function: FuncId) {
+    pub(super) fn count_failure(&mut self, at: &Safepoint<'_>, function: FuncId) {
         self.stats.failures += 1;
         let history = &mut self.functions[function.index()].history;
         history.failures = history.failures.saturating_add(1);
-        self.follow_policy(function);
+        self.follow_policy(at, function);
     }
 
-    fn follow_policy(&mut self, function: FuncId) {
+    fn follow_policy(&mut self, at: &Safepoint<'_>, function: FuncId) {
         let state = &mut self.functions[function.index()];
         if state.fixed {
             return;
         }
         if let Some(tier) = policy::next(&state.history, &self.options.thresholds)
-            && self.set_tier(function, tier).is_err()
+            && self.set_tier(at, function, tier).is_err()
         {
             // It keeps the tier that it has, and is not asked again.
             self.functions[function.index()].history.refused = true;
@@ -45,13 +46,18 @@ impl State {
     }
 
     /// Let later calls of `function` run in `tier`. Calls that are under way go on where they are.
-    pub(super) fn set_tier(&mut self, function: FuncId, tier: Tier) -> Result<(), CompileError> {
+    pub(super) fn set_tier(
+        &mut self,
+        at: &Safepoint<'_>,
+        function: FuncId,
+        tier: Tier,
+    ) -> Result<(), CompileError> {
         let code = match tier {
             Tier::Interpreted => None,
             Tier::Speculative | Tier::Plain => Some(self.compile(function, tier)?),
         };
         let entry = code.unwrap_or_else(|| self.stubs.interpret(function.index()));
-        self.entries.set(function.index(), entry);
+        self.entries.set(at, function.index(), entry);
         let state = &mut self.functions[function.index()];
         state.history.tier = tier;
         if let Some(new) = code {
@@ -84,9 +90,9 @@ impl State {
         Ok(start)
     }
 
-    /// Free the retired code that no frame returns to. `returns` are all return addresses of native frames.
-    pub(super) fn sweep(&mut self, returns: impl Iterator<Item = usize>) {
-        let swept = self.code.sweep(returns);
+    /// Free the retired code that no frame returns to.
+    pub(super) fn sweep(&mut self, at: &Safepoint<'_>) {
+        let swept = self.code.sweep(at, |_, _| {});
         self.stats.freed += swept.freed as u64;
     }
 
