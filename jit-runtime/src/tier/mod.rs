@@ -7,7 +7,7 @@
 //! it can be read as a table and tested as one. The [`EntryTable`] holds one address a function, through
 //! which every call goes, so that changing a tier is one store. The [`CodeMap`] knows all code by
 //! address: it finds the function of a return address, and keeps what was replaced until a walk of the
-//! frames finds nobody in it.
+//! frames finds nobody in it. [`Assumptions`] say which code relies on which fact.
 //!
 //! **Invariants.** Installing, retiring and freeing happen on the thread that runs the code, between two
 //! instructions of it that are calls: so a walk of the frames sees every place it can return to.
@@ -16,11 +16,13 @@
 //! functions; a sweep looks up each frame until all retired code is known to be in use, and costs nothing
 //! while nothing is retired.
 
+mod assumption;
 mod code_map;
 mod entry_table;
 pub mod policy;
 #[cfg(test)]
 mod tests;
 
+pub use assumption::{Assumption, Assumptions, Outdated, Premise};
 pub use code_map::{CodeMap, Retired};
 pub use entry_table::EntryTable;

@@ -1,8 +1,10 @@
-//! The policy as a table, and sweeps over made-up addresses.
+//! The policy as a table, sweeps over made-up addresses, and assumptions against a list.
 
 use super::policy::{History, Thresholds, Tier, next};
-use super::{CodeMap, EntryTable, Retired};
+use super::{Assumption, Assumptions, CodeMap, EntryTable, Outdated, Premise, Retired};
 use crate::transition::{Machine, Safepoint};
+use arbtest::arbitrary::{Result, Unstructured};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 #[test]
@@ -74,4 +76,86 @@ fn retired_code_lives_as_long_as_a_frame_is_in_it() {
     assert_eq!((map.len(), map.retired()), (1, 1));
     assert_eq!(freed, [100]);
     assert_eq!((Rc::strong_count(&pieces[0]), Rc::strong_count(&pieces[1])), (1, 2));
+}
+
+/// What the registry is to know, as a list of all that was ever said.
+#[derive(Default)]
+struct Said {
+    changes: Vec<u64>,
+    /// Code, a fact that it relies on, and how often that had changed.
+    relies: Vec<(u32, usize, u64)>,
+}
+
+impl Said {
+    fn dependants(&self, fact: usize) -> BTreeSet<u32> {
+        let now = self.changes[fact];
+        self.relies.iter().filter(|r| (r.1, r.2) == (fact, now)).map(|r| r.0).collect()
+    }
+}
+
+/// One operation on the registry and on the list.
+fn tell(
+    u: &mut Unstructured<'_>,
+    registry: &mut Assumptions<u32>,
+    facts: &mut Vec<Assumption>,
+    premises: &mut Vec<(Premise, usize, u64)>,
+    said: &mut Said,
+) -> Result<()> {
+    let fact = if facts.is_empty() { None } else { Some(u.choose_index(facts.len())?) };
+    match (u.int_in_range(0..=9)?, fact) {
+        (0, _) | (_, None) => {
+            facts.push(registry.state());
+            said.changes.push(0);
+        }
+        (1..=3, Some(fact)) => {
+            premises.push((registry.premise(facts[fact]), fact, said.changes[fact]));
+        }
+        (4..=6, _) => {
+            // Old premises may be among them.
+            let chosen: Vec<_> =
+                (0..u.int_in_range(0..=3)?).filter_map(|_| u.choose(premises).ok().copied()).collect();
+            let code = u.int_in_range(0..=7)?;
+            let old = chosen.iter().find(|(_, fact, then)| said.changes[*fact] != *then);
+            let wanted = old.map_or(Ok(()), |(_, fact, _)| Err(Outdated { assumption: facts[*fact] }));
+            let given: Vec<Premise> = chosen.iter().map(|(premise, ..)| *premise).collect();
+            assert_eq!(registry.rely(code, &given), wanted);
+            if wanted.is_ok() {
+                said.relies.extend(chosen.iter().map(|(_, fact, then)| (code, *fact, *then)));
+            }
+        }
+        (7..=8, Some(fact)) => {
+            let wanted = said.dependants(fact);
+            said.changes[fact] += 1;
+            assert_eq!(registry.refute(facts[fact]), wanted);
+        }
+        (_, _) => {
+            let code = u.int_in_range(0..=7)?;
+            registry.forget(code);
+            said.relies.retain(|r| r.0 != code);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn assumptions_remember_what_was_said() {
+    arbtest::arbtest(|u| {
+        let (mut registry, mut facts, mut premises) = (Assumptions::new(), vec![], vec![]);
+        let mut said = Said::default();
+        for _ in 0..u.int_in_range(0..=60)? {
+            tell(u, &mut registry, &mut facts, &mut premises, &mut said)?;
+            for (premise, fact, then) in &premises {
+                assert_eq!(registry.holds(premise), said.changes[*fact] == *then);
+            }
+            let alive: BTreeSet<u32> = said.relies.iter().map(|r| r.0).collect();
+            assert_eq!(registry.dependants(), alive.len());
+        }
+        // What was never forgotten is found by changing everything.
+        for (fact, &assumption) in facts.iter().enumerate() {
+            assert_eq!(registry.refute(assumption), said.dependants(fact));
+            assert_eq!(registry.refute(assumption), BTreeSet::new());
+        }
+        Ok(())
+    })
+    .budget_ms(1000);
 }
