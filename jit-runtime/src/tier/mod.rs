@@ -7,7 +7,8 @@
 //! it can be read as a table and tested as one. The [`EntryTable`] holds one address a function, through
 //! which every call goes, so that changing a tier is one store. The [`CodeMap`] knows all code by
 //! address: it finds the function of a return address, and keeps what was replaced until a walk of the
-//! frames finds nobody in it. [`Assumptions`] say which code relies on which fact.
+//! frames finds nobody in it. [`Assumptions`] say which code relies on which fact; [`Jobs`] compile on other
+//! threads.
 //!
 //! **Invariants.** Installing, retiring and freeing happen on the thread that runs the code, between two
 //! instructions of it that are calls: so a walk of the frames sees every place it can return to.
@@ -19,6 +20,7 @@
 mod assumption;
 mod code_map;
 mod entry_table;
+mod jobs;
 pub mod policy;
 #[cfg(test)]
 mod tests;
@@ -26,3 +28,4 @@ mod tests;
 pub use assumption::{Assumption, Assumptions, Outdated, Premise};
 pub use code_map::{CodeMap, Retired};
 pub use entry_table::EntryTable;
+pub use jobs::{Finished, JobError, JobStats, Jobs, Refused, Ticket};
