@@ -16,7 +16,7 @@
 //! | [`transition`] | Rust to native code and back, errors and panics across, bounds of the stack |
 //! | [`registers`] | the operand-stack cache: the top of a stack machine's stack in registers; parallel moves |
 //! | [`deopt`] | frame maps, and exits that hand the state of the machine over |
-//! | [`tier`] | when to compile, where calls go, when old code is freed |
+//! | [`tier`] | when to compile, where calls go, what code relies on, when old code is left and freed |
 //! | [`observe`] | listings of finished code; perf, gdb, events and counts |
 //!
 //! `jit-vm` is the client that shows all of it together.

@@ -54,6 +54,8 @@ pub struct FrameMaps {
     /// Offset of the code, and where its entry starts in `bytes`; ascending after [`FrameMaps::finish`].
     index: Vec<(u32, usize)>,
     bytes: Vec<u8>,
+    /// Offset behind a call, and that of its exit; also each exit with itself. Ordered as `index` is.
+    exits: Vec<(u32, u32)>,
 }
 
 /// An entry that was written and waits for its code offset.
@@ -75,6 +77,7 @@ impl FrameMaps {
     pub fn clear(&mut self) {
         self.index.clear();
         self.bytes.clear();
+        self.exits.clear();
     }
 
     /// Write a state. It is found once [`FrameMaps::place`] gives its entry an offset.
@@ -105,9 +108,15 @@ impl FrameMaps {
         self.index.push((offset, entry.0));
     }
 
+    /// The call in front of `behind` has an exit at `exit`. See [`super::CallExits`].
+    pub fn place_exit(&mut self, behind: u32, exit: u32) {
+        self.exits.extend([(behind, exit), (exit, exit)]);
+    }
+
     /// Order the maps for lookup, once every offset is final.
     pub fn finish(&mut self) {
         self.index.sort_unstable();
+        self.exits.sort_unstable();
     }
 
     /// How many places have a map.
@@ -133,6 +142,14 @@ impl FrameMaps {
         let at = self.index.binary_search_by_key(&offset, |&(o, _)| o).ok()?;
         let mut reader = Reader { bytes: &self.bytes[self.index[at].1..] };
         Some(reader.state())
+    }
+
+    /// Where a frame leaves that is suspended in the call in front of `offset`, if that call has an exit. An exit is
+    /// its own exit. Wants [`FrameMaps::finish`].
+    #[must_use]
+    pub fn exit_of(&self, offset: u32) -> Option<u32> {
+        let at = self.exits.binary_search_by_key(&offset, |&(behind, _)| behind).ok()?;
+        Some(self.exits[at].1)
     }
 
     /// Unsigned LEB128 (DWARF 5, 7.6).

@@ -13,14 +13,19 @@
 //! **Invariants.** Until the registers are stored no instruction of an exit changes a register; flags it
 //! may. The code that was left is not returned to, so it may be freed while its exit is being served.
 //!
+//! A frame that is suspended in a call has no guard to fail. When its code turns wrong meanwhile, its return address
+//! is re-aimed to an exit of that call ([`CallExits`]), which is served like any other.
+//!
 //! This module is unsafe room 3, for the one read in `exit.rs`.
 //!
 //! **Cost.** Five bytes an exit, and one jump for all exits of a function.
 
+mod call_exit;
 pub mod exit;
 pub mod map;
 #[cfg(test)]
 mod tests;
 
+pub use call_exit::CallExits;
 pub use exit::{Captured, capture};
 pub use map::{FrameMaps, FrameMemory, FrameState, MapEntry, Source, WordAt};

@@ -70,3 +70,15 @@ fn rebuilding_reads_everything_before_it_writes() {
     assert_eq!(words, [40, 31, 30, 1, 1009]);
     assert_eq!(state.to_string(), "depth 2: 3.0=slot 4 4.0=slot 3 4.1=#1 5.0=r9");
 }
+
+#[test]
+fn exits_of_calls_are_found_from_the_call_and_from_themselves() {
+    let mut maps = FrameMaps::new();
+    maps.place_exit(30, 107);
+    maps.place_exit(20, 113);
+    maps.finish();
+    let found = [20, 30, 107, 113, 108, 0].map(|offset| maps.exit_of(offset));
+    assert_eq!(found, [Some(113), Some(107), Some(107), Some(113), None, None]);
+    maps.clear();
+    assert_eq!(maps.exit_of(20), None);
+}

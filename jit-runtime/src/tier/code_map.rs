@@ -1,6 +1,7 @@
 //! All code by address, and what waits to be freed.
 
-use crate::transition::Safepoint;
+use super::EntryTable;
+use crate::transition::{Exits, Safepoint};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Code by address. `T` is what the client wants to find, and keeps the code's memory alive.
@@ -27,6 +28,27 @@ pub struct Retired {
     pub freed: usize,
     /// Pieces that a frame still returns to.
     pub in_use: usize,
+}
+
+/// What stands in for code that is not to be entered any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Instead {
+    /// The function whose entry the code may be.
+    pub function: usize,
+    /// Where calls of the function go then.
+    pub entry: usize,
+}
+
+/// What an invalidation found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Invalidated {
+    /// Entries that led into the code, and do not any more.
+    pub entries: usize,
+    /// Frames that leave the code when their callee returns.
+    pub leaving: usize,
+    /// Frames that go on in the code, since their call has no exit. A later invalidation of the same code finds them at
+    /// other calls.
+    pub staying: usize,
 }
 
 impl<T> Default for CodeMap<T> {
@@ -115,5 +137,39 @@ impl<T> CodeMap<T> {
     #[must_use]
     pub fn retired(&self) -> usize {
         self.retired.len()
+    }
+}
+
+impl<T: Exits> CodeMap<T> {
+    /// The code that starts at each of `dead` is wrong from here on. Entries that lead into it lead to what `instead`
+    /// says, its frames leave by the exits of the calls that they are suspended in, and it is retired.
+    ///
+    /// One walk of the frames serves all of `dead`. Starts of no code, and code that was retired or invalidated before,
+    /// may be among them. Calls that do not go through the table are the client's to aim elsewhere.
+    pub fn invalidate(
+        &mut self,
+        at: &mut Safepoint<'_>,
+        entries: &EntryTable,
+        dead: &BTreeSet<usize>,
+        mut instead: impl FnMut(&T) -> Option<Instead>,
+    ) -> Invalidated {
+        let mut done = Invalidated::default();
+        for start in dead {
+            let Some(placed) = self.code.get(start) else { continue };
+            self.retired.insert(*start);
+            // Of code that was replaced, the entry is its successor's.
+            if let Some(Instead { function, entry }) = instead(&placed.value)
+                && (*start..start + placed.len).contains(&entries.get(function))
+            {
+                entries.set(at, function, entry);
+                done.entries += 1;
+            }
+        }
+        if !dead.is_empty() {
+            let dead_at = |address| self.at_return(address).filter(|(start, _)| dead.contains(start));
+            let frames = at.re_aim(|address| dead_at(address).map(|(_, code)| code));
+            (done.leaving, done.staying) = (frames.leaving, frames.staying);
+        }
+        done
     }
 }

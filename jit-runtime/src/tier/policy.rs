@@ -53,3 +53,32 @@ pub fn next(history: &History, limits: &Thresholds) -> Option<Tier> {
         Tier::Speculative | Tier::Plain => None,
     }
 }
+
+/// When to look for dead code: whenever as much has been published as was in use after the last look. So at most twice
+/// that is in use, or `least`, and a client whose code all lives looks a logarithmic number of times.
+///
+/// It is no bound: when the host refuses memory all the same, look, and compile once more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pressure {
+    least: usize,
+    limit: usize,
+}
+
+impl Pressure {
+    /// No look before `least` bytes of code are in use.
+    #[must_use]
+    pub const fn new(least: usize) -> Pressure {
+        Pressure { least, limit: least }
+    }
+
+    /// Whether it is time for a look, with `used` bytes of code in use.
+    #[must_use]
+    pub const fn is_high(&self, used: usize) -> bool {
+        used >= self.limit
+    }
+
+    /// A look was taken, which left `used` bytes in use.
+    pub fn relieve(&mut self, used: usize) {
+        self.limit = self.least.max(used.saturating_mul(2));
+    }
+}

@@ -1,6 +1,6 @@
 //! The policy as a table, sweeps over made-up addresses, and assumptions against a list.
 
-use super::policy::{History, Thresholds, Tier, next};
+use super::policy::{History, Pressure, Thresholds, Tier, next};
 use super::{Assumption, Assumptions, CodeMap, EntryTable, Outdated, Premise, Retired};
 use crate::transition::{Machine, Safepoint};
 use arbtest::arbitrary::{Result, Unstructured};
@@ -76,6 +76,18 @@ fn retired_code_lives_as_long_as_a_frame_is_in_it() {
     assert_eq!((map.len(), map.retired()), (1, 1));
     assert_eq!(freed, [100]);
     assert_eq!((Rc::strong_count(&pieces[0]), Rc::strong_count(&pieces[1])), (1, 2));
+}
+
+#[test]
+fn pressure_follows_what_is_alive() {
+    let mut pressure = Pressure::new(1000);
+    assert!(!pressure.is_high(999) && pressure.is_high(1000));
+    pressure.relieve(900);
+    assert!(!pressure.is_high(1799) && pressure.is_high(1800));
+    pressure.relieve(10);
+    assert!(!pressure.is_high(999) && pressure.is_high(1000), "never less than it began with");
+    pressure.relieve(usize::MAX);
+    assert!(!pressure.is_high(usize::MAX - 1));
 }
 
 /// What the registry is to know, as a list of all that was ever said.

@@ -41,8 +41,8 @@
 //! one.
 //!
 //! This module is unsafe room 2: `gate.rs` and `entry_point.rs` enter, `machine.rs` reads the stack,
-//! `safepoint.rs` has a promise about it, `interrupt.rs` writes into a machine of another thread, `unwind.rs`
-//! talks to the unwinder, `native.rs` to the system.
+//! `safepoint.rs` re-aims frames, `interrupt.rs` writes into a machine of another thread, `unwind.rs` talks to
+//! the unwinder, `native.rs` to the system.
 
 mod c_heap;
 mod call;
@@ -64,4 +64,4 @@ pub use gate::{Cut, Gate, GateError};
 pub use interrupt::{Interrupter, poll};
 pub use machine::{Frame, Frames, Machine};
 pub use native::NativeStack;
-pub use safepoint::Safepoint;
+pub use safepoint::{Exits, ReAimed, Safepoint};

@@ -1,6 +1,6 @@
 //! Single steps: a process that traps behind each of its own instructions, and asks libgcc for the whole
 //! chain of callers there.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, dead_code)] // each test binary uses a part
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -134,4 +134,14 @@ pub(crate) fn stepping<W: Watch>(mut watch: W, work: impl FnOnce()) -> W {
     STEPPING.store(false, Ordering::Relaxed);
     std::hint::black_box(&mut at);
     watch
+}
+
+/// Run `work`, which is part of what is stepped, at full speed.
+pub(crate) fn at_full_speed<R>(work: impl FnOnce() -> R) -> R {
+    STEPPING.store(false, Ordering::Relaxed);
+    let result = work();
+    STEPPING.store(true, Ordering::Relaxed);
+    // SAFETY: `stepping` has installed the handler, which sets the trap flag again.
+    unsafe { libc::raise(libc::SIGTRAP) };
+    result
 }
