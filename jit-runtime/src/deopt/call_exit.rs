@@ -18,13 +18,14 @@
 //! **Invariants.** Each of the three places has an offset of its own, or one lookup by offset could not serve
 //! both who walks over suspended frames and who serves exits: hence the `nop`, without which an exit would
 //! begin where the exit in front of it has its name. Who looks up the address in front of a return address, as
-//! unwinders do, finds the `nop`, which is the exit's own. An exit begins with a `call`, which the frame convention
+//! unwinders do, finds the `nop`, which is the exit's own and has the position of the call in the client's
+//! program; the exit itself has the position at which the frame goes on. An exit begins with a `call`, which the frame convention
 //! takes for the middle of a body, so unwinders and walkers see the re-aimed frame as they saw it before.
 //!
 //! **Cost.** Six bytes of cold code a call; nothing when the code runs.
 
 use super::map::{FrameMaps, MapEntry};
-use crate::stitch::{Assembler, Label, Sealed};
+use crate::stitch::{Assembler, Label, Sealed, SourcePosition};
 use crate::templates;
 
 templates! {
@@ -38,15 +39,15 @@ templates! {
 /// ```
 /// use jit_runtime::deopt::{CallExits, FrameMaps};
 /// use jit_runtime::frame::{enter_frame, leave_frame};
-/// use jit_runtime::stitch::{Assembler, Function};
+/// use jit_runtime::stitch::{Assembler, Function, SourcePosition};
 /// use jit_runtime::x64;
 ///
 /// # let (callee, capture) = (Function(0x1000), Function(0x2000));
 /// let (mut asm, mut exits, mut maps) = (Assembler::new(), CallExits::new(), FrameMaps::new());
 /// enter_frame(&mut asm);
 /// x64!(asm => call {callee});
-/// let entry = maps.write(7, 0, [].into_iter());
-/// exits.behind_call(&mut asm, entry, entry);
+/// let entry = maps.write(0, [].into_iter());
+/// exits.behind_call(&mut asm, (SourcePosition(7), entry), (SourcePosition(8), entry));
 /// x64!(asm => inc rax);
 /// leave_frame(&mut asm);
 ///
@@ -72,8 +73,8 @@ struct Call {
     behind: Label,
     exit: Label,
     name: Label,
-    during: MapEntry,
-    after: MapEntry,
+    during: (SourcePosition, MapEntry),
+    after: (SourcePosition, MapEntry),
 }
 
 impl CallExits {
@@ -83,25 +84,34 @@ impl CallExits {
         CallExits::default()
     }
 
-    /// Have an exit for the call that was emitted last, whatever its target and section. `during` is the frame while
-    /// the callee runs, all of it in slots; `after` is the frame when it has returned, its results being in rax and
-    /// rdx. Registers that this callee is known to keep may be in `after` too.
-    pub fn behind_call(&mut self, asm: &mut Assembler, during: MapEntry, after: MapEntry) {
+    /// Have an exit for the call that was emitted last, whatever its target and section. `during` is the position of
+    /// the call, and the frame while the callee runs, all of it in slots; `after` is where the frame goes on, and what
+    /// it is when the callee has returned, its results being in rax and rdx. Registers that this callee is known to
+    /// keep may be in `after` too.
+    pub fn behind_call(
+        &mut self,
+        asm: &mut Assembler,
+        during: (SourcePosition, MapEntry),
+        after: (SourcePosition, MapEntry),
+    ) {
         let [behind, exit, name] = asm.labels();
         asm.bind(behind);
         self.calls.push(Call { behind, exit, name, during, after });
     }
 
-    /// Emit the exits, in the cold section. They call `common`, where the client jumps to its stub of
+    /// Emit the exits, in the cold section, behind which no position is marked. They call `common`, where the client jumps to its stub of
     /// [`super::capture`], as for exits of guards.
     pub fn emit(&mut self, asm: &mut Assembler, common: Label) {
         asm.cold(|asm| {
             for call in &self.calls {
+                asm.mark(call.during.0);
                 gap(asm);
+                asm.mark(call.after.0);
                 asm.bind(call.exit);
                 exit(asm, common);
                 asm.bind(call.name);
             }
+            asm.unmark();
         });
     }
 
@@ -113,9 +123,9 @@ impl CallExits {
         let at = |label| sealed.offset_of(label).expect("`emit` binds the exits of all calls").0;
         for call in self.calls.drain(..) {
             let (behind, exit) = (at(call.behind), at(call.exit));
-            maps.place(call.during, behind);
-            maps.place(call.during, exit);
-            maps.place(call.after, at(call.name));
+            maps.place(call.during.1, behind);
+            maps.place(call.during.1, exit);
+            maps.place(call.after.1, at(call.name));
             maps.place_exit(behind, exit);
         }
     }

@@ -15,7 +15,7 @@
 use jit_runtime::deopt::{CallExits, Captured, FrameMaps, FrameMemory, Source, WordAt, capture};
 use jit_runtime::frame::{enter_frame, enter_frame_sized, leave_frame};
 use jit_runtime::memory::{CodeHeap, Strategy};
-use jit_runtime::stitch::{Assembler, Code, Function, Sealed};
+use jit_runtime::stitch::{Assembler, Code, Function, Sealed, SourcePosition};
 use jit_runtime::tier::policy::Pressure;
 use jit_runtime::tier::{
     Assumption, Assumptions, CodeMap, EntryTable, Instead, Invalidated, Premise, Retired,
@@ -156,14 +156,16 @@ pub(crate) fn translate(snapshot: &Snapshot) -> Translated {
     let (mut asm, mut exits, mut maps) = (Assembler::new(), CallExits::new(), FrameMaps::new());
     let in_slot = |slot, r| (WordAt { slot, word: 0 }, Source::Register(r));
     let f = snapshot.function;
+    asm.mark(SourcePosition(0));
     let size = enter_frame_sized(&mut asm);
     x64!(asm => mov [rbp + {const slot(0)}], rsi; mov rdx, rsi; mov esi, {f as i32}; call {snapshot.middle});
     if snapshot.kind != Kind::HalfExits {
-        let during = maps.write(0, 1, [].into_iter());
-        let after = maps.write(1, 2, [in_slot(1, Gpr::Rax)].into_iter());
-        exits.behind_call(&mut asm, during, after);
+        let during = maps.write(1, [].into_iter());
+        let after = maps.write(2, [in_slot(1, Gpr::Rax)].into_iter());
+        exits.behind_call(&mut asm, (SourcePosition(0), during), (SourcePosition(1), after));
     }
     let [call, last] = asm.labels();
+    asm.mark(SourcePosition(1));
     x64!(asm =>
         mov [rbp + {const slot(1)}], rax;
         xor eax, eax;
@@ -186,9 +188,9 @@ pub(crate) fn translate(snapshot: &Snapshot) -> Translated {
         let callee = 8 * ((f + 1) % FUNCTIONS) as i32;
         asm.bind(call);
         x64!(asm => dec rsi; mov rcx, [r14 + {const ENTRIES}]; call [rcx + {callee}]);
-        let during = maps.write(1, 2, [].into_iter());
-        let after = maps.write(2, 4, [in_slot(2, Gpr::Rax), in_slot(3, Gpr::Rdx)].into_iter());
-        exits.behind_call(asm, during, after);
+        let during = maps.write(2, [].into_iter());
+        let after = maps.write(4, [in_slot(2, Gpr::Rax), in_slot(3, Gpr::Rdx)].into_iter());
+        exits.behind_call(asm, (SourcePosition(1), during), (SourcePosition(2), after));
         x64!(asm => jmp {last});
     });
     size.set(&mut asm, 4);
@@ -356,7 +358,8 @@ impl Vm {
             let (start, piece) = self.code.at_return(address)?;
             let state = piece.maps.read((address - start) as u32)?;
             assert!(state.words.is_empty(), "what a suspended frame has is in slots");
-            Some((piece.function, state.pc, state.depth))
+            let position = piece.code.position_of_return(address)?;
+            Some((piece.function, position.0, state.depth))
         };
         at.returns().filter_map(place).collect()
     }
@@ -491,13 +494,14 @@ extern "C-unwind" fn leave(at: *mut Toy, captured: *const Captured) -> Checked {
     let name = (captured.return_address() - start) as u32;
     let state = piece.maps.read(name).expect("an exit has a map");
     assert!(piece.maps.exit_of(name).is_none(), "the name of an exit is no place of a suspended frame");
+    let position = piece.code.position_of_return(captured.return_address()).expect("an exit has a position");
     let function = piece.function;
     let mut slots = Slots { rbp: captured.register(Gpr::Rbp) as usize };
     state.rebuild(|r| captured.register(r), &mut slots);
     let mut slots: [u64; 4] = std::array::from_fn(|n| slots.read(WordAt { slot: n as u32, word: 0 }));
     // What was not computed yet is not in its slot.
     slots[state.depth as usize..].fill(0);
-    conclude(at, resume(at, function, state.pc, &mut slots))
+    conclude(at, resume(at, function, position.0, &mut slots))
 }
 
 /// The slots of a native frame.
