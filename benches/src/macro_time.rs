@@ -22,8 +22,8 @@ const BODIES: [[&str; LINES]; 4] = [
         "jo @exit",
         "mov [rbp + @c], rax",
         "mov rcx, [rbp + @b]",
-        "lea rdx, [rcx + 1]",
-        "cmp rdx, 1",
+        "lea rdx, [rcx + #]",
+        "cmp rdx, #",
         "jbe @exit",
         "cqo",
         "idiv rcx",
@@ -105,7 +105,7 @@ pub fn source(contestant: Contestant, empty: bool) -> String {
             text += &match contestant {
                 Contestant::X64 => format!("    x64!(asm => {});\n", ours(number, body)),
                 Contestant::Templates => format!("    t{number}(asm{});\n", arguments(body, ", ", "")),
-                Contestant::Ready => ready(body),
+                Contestant::Ready => ready(number, body),
                 Contestant::Dynasm => format!("    dynasm!(asm; .arch x64{});\n", dynasm(number, body)),
             };
         }
@@ -129,6 +129,12 @@ fn arguments(body: &[&str], before: &str, colon: &str) -> String {
     PARAMETERS.into_iter().filter(|(name, _)| uses(name)).map(typed).collect()
 }
 
+/// The number of a function among those of its body. LLVM compiles functions that are the same but once, so no two
+/// may be.
+fn numbered(function: usize) -> usize {
+    function / BODIES.len() + 2
+}
+
 fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !(c.is_alphanumeric() || "@#<>".contains(c)))
 }
@@ -138,7 +144,7 @@ fn say(line: &str, number: usize, say: impl Fn(&str) -> Option<String>) -> Strin
     let mut text = String::new();
     let mut rest = line;
     while let Some(word) = words(rest).next() {
-        let said = if word == "#" { Some((number % 60 + 2).to_string()) } else { say(word) };
+        let said = if word == "#" { Some(numbered(number).to_string()) } else { say(word) };
         text += &said.unwrap_or_else(|| word.to_owned());
         let behind = rest[word.len()..].chars().next().map_or(0, char::len_utf8);
         text += &rest[word.len()..word.len() + behind];
@@ -184,7 +190,7 @@ fn template(text: &mut String, number: usize, body: &[&str]) {
 }
 
 /// Five bytes an instruction, and a store for each parameter that it names.
-fn ready(body: &[&str]) -> String {
+fn ready(number: usize, body: &[&str]) -> String {
     let mut text = String::new();
     let (mut links, mut stores) = (String::new(), String::new());
     for (n, line) in body.iter().enumerate() {
@@ -208,7 +214,9 @@ fn ready(body: &[&str]) -> String {
             }
         }
     }
-    let bytes: String = (0..LINES).map(|n| format!("\\x48\\x{:02x}\\x85\\x00\\x00", 0x80 + n)).collect();
+    let number = numbered(number);
+    let bytes: String =
+        (0..LINES).map(|n| format!("\\x{number:02x}\\x{:02x}\\x85\\x00\\x00", 0x80 + n)).collect();
     let _ = writeln!(text, "{links}    let out = asm.put_piece(b\"{bytes}\");\n{stores}");
     text
 }
