@@ -30,10 +30,11 @@
 //! |---|---|---|
 //! | [`memory::CodeHeap`], [`memory::Space`], [`memory::Block`], [`stitch::Code`] | `Send`, `Sync` | handles of a heap behind a lock; its bytes change by aligned stores only, and only at patch points |
 //! | [`transition::EntryPoint`], [`transition::Gate`] | `Send`, `Sync` | code that is never written under them; what the code itself touches is in the contract of whoever vouches for it |
-//! | [`stitch::Assembler`], [`stitch::Sealed`], [`registers::StackCache`], [`deopt::FrameMaps`], [`tier::CodeMap`] | `Send`, `Sync` | plain data; a job on another thread compiles and hands over what is sealed |
+//! | [`stitch::Assembler`], [`stitch::Sealed`], [`registers::StackCache`], [`deopt::FrameMaps`], [`tier::CodeMap`], [`tier::Assumptions`] | `Send`, `Sync` | plain data; a job on another thread compiles and hands over what is sealed |
 //! | labels, patch points, offsets, addresses, options, errors | `Send`, `Sync` | numbers |
 //! | [`transition::Machine`] | `Send`, not `Sync` | it points into the stack of the thread that runs its code, and at nothing between two runs. Its stack limit alone is for other threads: an atomic |
-//! | [`transition::Frames`] | neither | it walks the stack of the thread it was made on |
+//! | [`transition::Frames`], [`transition::Safepoint`] | neither | they are about the stack of the thread they were made on |
+//! | [`tier::Jobs`] | `Send`, not `Sync` | one thread polls it |
 //! | [`memory::Pages`], [`memory::Mapping`] | `Send`, not `Sync` | used under the lock of the heap |
 //!
 //! Code that is published or patched while other threads run code: [`memory`] says when that is sound.

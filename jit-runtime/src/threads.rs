@@ -1,7 +1,7 @@
 //! What may go to another thread, asserted: the table in the documentation of the crate, as code. A change that
 //! breaks it does not compile.
 
-use crate::deopt::{Captured, FrameMaps, FrameState};
+use crate::deopt::{CallExits, Captured, FrameMaps, FrameState};
 use crate::frame::{CodeRecord, FrameSize, RecordError};
 use crate::memory::{
     Block, CodeHeap, HeapOptions, HeapStats, Mapping, MemoryError, Pages, Policy, Space, Strategy,
@@ -12,9 +12,9 @@ use crate::stitch::{
     StitchError, Target,
 };
 use crate::tier::policy::{History, Thresholds};
-use crate::tier::{CodeMap, EntryTable, Retired};
+use crate::tier::{Assumption, Assumptions, CodeMap, EntryTable, JobError, Jobs, Premise, Retired, Ticket};
 use crate::transition::{
-    Checked, Cut, Entry, EntryPoint, Frame, Frames, Gate, GateError, Machine, NativeStack,
+    Checked, Cut, Entry, EntryPoint, Frame, Frames, Gate, GateError, Machine, NativeStack, Safepoint,
 };
 
 const fn send_and_sync<T: Send + Sync>() {}
@@ -28,14 +28,19 @@ const _: () = {
     send_and_sync::<(Assembler, Sealed, Listing, CodeRecord, FrameSize)>();
     send_and_sync::<(StackCache<u8, u64>, FrameMaps, FrameState, Captured)>();
     send_and_sync::<(CodeMap<u8>, Retired, EntryTable, History, Thresholds)>();
+    send_and_sync::<(CallExits, Assumptions<u8>)>();
     // Numbers, addresses and errors.
     send_and_sync::<(CodePtr, Constant, Function, Label, PatchPoint, Target, Checked, Cut, Frame, NativeStack)>(
     );
+    send_and_sync::<(Assumption, Premise, Ticket)>();
     send_and_sync::<(HeapOptions, HeapStats, Strategy, Policy)>();
     send_and_sync::<(MemoryError, StitchError, PatchError, RecordError, GateError)>();
     // Under the lock of a heap.
     send::<dyn Pages>();
     send::<dyn Mapping>();
+    // With the thread that polls it; what a job panicked with goes where it is looked at.
+    send::<Jobs<u8, u8>>();
+    send::<JobError>();
     // Between two runs of its code, never while it is entered.
     send::<Machine>();
 };
@@ -57,5 +62,5 @@ macro_rules! never {
     };
 }
 
-never!(Sync: Machine, dyn Pages, dyn Mapping);
-never!(Send: Frames<'_>);
+never!(Sync: Jobs<u8, u8>, JobError, Machine, dyn Pages, dyn Mapping);
+never!(Send: Safepoint<'_>, Frames<'_>);

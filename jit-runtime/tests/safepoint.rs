@@ -6,7 +6,8 @@
 #[path = "support/toy.rs"]
 mod toy;
 
-use jit_runtime::memory::POISON;
+use jit_runtime::memory::{CodeHeap, HeapOptions, POISON, Strategy};
+use jit_runtime::tier::policy::Pressure;
 use jit_runtime::tier::{Invalidated, JobError, JobStats, Jobs, Retired};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -225,6 +226,26 @@ fn code_is_freed_on_pressure() {
     assert!(toy.vm.freed.len() > 900 && !toy.vm.freed.contains(&first), "a frame was in the first");
     // Function 1 at depths 1 and 4: only the first is suspended when its global changes.
     assert_eq!(toy.vm.invalidated[0].leaving, 1);
+    assert_clean(&mut toy);
+    assert!(toy.vm.freed.contains(&first));
+}
+
+/// A heap that refuses is asked again when what nobody runs is freed, in the middle of a run.
+#[test]
+fn code_is_freed_when_the_heap_is_full() {
+    fn fill(toy: &mut Toy) {
+        (0..1000).for_each(|_| toy.compile(1, Kind::Speculative));
+    }
+    let options = HeapOptions { limit: 32 << 10, step: 4 << 10, ..HeapOptions::new(Strategy::DualMapping) };
+    let mut toy = Toy::over(CodeHeap::with(options).expect("Linux on x86-64"));
+    toy.vm.pressure = Pressure::new(usize::MAX);
+    (0..FUNCTIONS).for_each(|f| toy.compile(f, Kind::Speculative));
+    let first = toy.vm.entries.get(1);
+    let script = [Action::Nothing, Action::Do(fill), Action::Write(1, 3)];
+    toy.vm.script = script.into();
+    assert_eq!(call(&raw mut *toy, 0, 5), model(&script, 0, 5));
+    assert!(toy.vm.refusals > 2 && !toy.vm.freed.contains(&first), "{} refusals", toy.vm.refusals);
+    assert_eq!(toy.vm.exits, 1, "the activation in the first code left it when its global changed");
     assert_clean(&mut toy);
     assert!(toy.vm.freed.contains(&first));
 }

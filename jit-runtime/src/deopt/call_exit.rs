@@ -19,8 +19,9 @@
 //! both who walks over suspended frames and who serves exits: hence the `nop`, without which an exit would
 //! begin where the exit in front of it has its name. Who looks up the address in front of a return address, as
 //! unwinders do, finds the `nop`, which is the exit's own and has the position of the call in the client's
-//! program; the exit itself has the position at which the frame goes on. An exit begins with a `call`, which the frame convention
-//! takes for the middle of a body, so unwinders and walkers see the re-aimed frame as they saw it before.
+//! program; the exit itself has the position at which the frame goes on. An exit begins with a `call`, which the
+//! frame convention takes for the middle of a body, so unwinders and walkers see the re-aimed frame as they saw it
+//! before.
 //!
 //! **Cost.** Six bytes of cold code a call; nothing when the code runs.
 
@@ -99,8 +100,8 @@ impl CallExits {
         self.calls.push(Call { behind, exit, name, during, after });
     }
 
-    /// Emit the exits, in the cold section, behind which no position is marked. They call `common`, where the client jumps to its stub of
-    /// [`super::capture`], as for exits of guards.
+    /// Emit the exits, in the cold section, behind which no position is marked. They call `common`, where the client
+    /// jumps to its stub of [`super::capture`], as for exits of guards.
     pub fn emit(&mut self, asm: &mut Assembler, common: Label) {
         asm.cold(|asm| {
             for call in &self.calls {

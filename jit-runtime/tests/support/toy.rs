@@ -15,7 +15,7 @@
 use jit_runtime::deopt::{CallExits, Captured, FrameMaps, FrameMemory, Source, WordAt, capture};
 use jit_runtime::frame::{enter_frame, enter_frame_sized, leave_frame};
 use jit_runtime::memory::{CodeHeap, Strategy};
-use jit_runtime::stitch::{Assembler, Code, Function, Sealed, SourcePosition};
+use jit_runtime::stitch::{Assembler, Code, Function, Sealed, SourcePosition, StitchError};
 use jit_runtime::tier::policy::Pressure;
 use jit_runtime::tier::{
     Assumption, Assumptions, CodeMap, EntryTable, Instead, Invalidated, Premise, Retired,
@@ -101,6 +101,8 @@ pub(crate) struct Vm {
     /// What the last write took for dead.
     dead: BTreeSet<usize>,
     pub(crate) freed: Vec<usize>,
+    /// Times that the heap was full.
+    pub(crate) refusals: usize,
     pub(crate) pressure: Pressure,
 }
 
@@ -248,7 +250,11 @@ impl Stubs {
 impl Toy {
     /// Nothing is compiled, and the globals are 1, 2, ...
     pub(crate) fn new() -> Box<Toy> {
-        let heap = CodeHeap::new(Strategy::DualMapping).expect("Linux on x86-64");
+        Toy::over(CodeHeap::new(Strategy::DualMapping).expect("Linux on x86-64"))
+    }
+
+    /// The same with code in this heap.
+    pub(crate) fn over(heap: CodeHeap) -> Box<Toy> {
         let gate = Gate::new(&heap).expect("Linux with the GNU C library");
         let stubs = Stubs::new(&heap, &gate);
         let entries = EntryTable::new(FUNCTIONS as usize, |f| stubs.interpreted[f].address());
@@ -263,6 +269,7 @@ impl Toy {
             invalidated: vec![],
             dead: BTreeSet::new(),
             freed: vec![],
+            refusals: 0,
             pressure: Pressure::new(8 << 10),
             heap,
             gate,
@@ -283,7 +290,12 @@ impl Toy {
     pub(crate) fn compile(&mut self, function: u64, kind: Kind) {
         let (at, vm) = self.safepoint();
         let (snapshot, premises) = vm.snapshot(function, kind);
-        vm.install(&at, translate(&snapshot), &premises);
+        if vm.try_install(&at, translate(&snapshot), &premises).is_err() {
+            // The heap is full. What nobody runs is freed, and the code compiled once more.
+            vm.refusals += 1;
+            vm.sweep(&at);
+            vm.install(&at, translate(&snapshot), &premises);
+        }
     }
 
     pub(crate) fn write(&mut self, global: usize, value: u64) -> Invalidated {
@@ -320,19 +332,29 @@ impl Vm {
         translated: Translated,
         premises: &[Premise],
     ) -> usize {
+        self.try_install(at, translated, premises).expect("room")
+    }
+
+    /// The same where the heap may be full: nothing has changed then.
+    fn try_install(
+        &mut self,
+        at: &Safepoint<'_>,
+        translated: Translated,
+        premises: &[Premise],
+    ) -> Result<usize, StitchError> {
         if self.pressure.is_high(self.heap.stats().used) {
             self.sweep(at);
             self.pressure.relieve(self.heap.stats().used);
         }
         let Translated { function, sealed, maps } = translated;
-        let code = sealed.publish(&self.heap).expect("room");
+        let code = sealed.publish(&self.heap)?;
         let start = code.address();
         self.assumptions.rely(start, premises).expect("nothing changed at this safepoint");
         self.code.insert(start, code.len(), Piece { function, maps, code });
         let before = self.entries.get(function as usize);
         self.entries.set(at, function as usize, start);
         self.code.retire(before);
-        start
+        Ok(start)
     }
 
     /// Change a global, and invalidate what took it for a constant.
