@@ -34,7 +34,7 @@ fn main() {
     first_block();
     observers();
     check();
-    for units in [1, 25, CODE / 245] {
+    for units in [1, 25, 100, CODE / 245] {
         emission(units);
     }
 }
