@@ -8,8 +8,9 @@
 //! value is *now*: a constant that no instruction has produced yet, a register, the slot of a local it
 //! was copied from, or its own place in memory, its *home*. Pushing a constant or a local emits nothing;
 //! an operation takes its operands wherever they are and pushes a register. When registers run out the
-//! deepest entry goes home, since the top is what comes next. Before calls and jumps everything goes
-//! home ([`StackCache::flush`]); that is the one state on which all ways into a join agree.
+//! deepest entry goes home, since the top is what comes next. Before calls everything goes home
+//! ([`StackCache::flush`]). The ways into a join agree on that, or on a [`super::Shape`] that leaves the top in
+//! registers.
 //!
 //! **Invariants.**
 //! - A register belongs to one entry, or to the client that took or popped it, or it is free.
@@ -120,11 +121,11 @@ pub trait Emit {
 /// The cache. `K` and `C` are the client's kinds and constants; see [`Emit`].
 #[derive(Clone, Debug)]
 pub struct StackCache<K, C> {
-    entries: Vec<Entry<K, C>>,
-    free: RegSet,
-    allocatable: RegSet,
+    pub(super) entries: Vec<Entry<K, C>>,
+    pub(super) free: RegSet,
+    pub(super) allocatable: RegSet,
     /// How many entries, from the top, may keep registers.
-    window: usize,
+    pub(super) window: usize,
     /// The slot that is the home of the deepest entry; those above follow.
     first_home: u32,
 }
@@ -180,7 +181,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
     }
 
     /// How many entries, from the bottom, are at home for certain.
-    fn settled(&self) -> usize {
+    pub(super) fn settled(&self) -> usize {
         self.entries.len().saturating_sub(REACH)
     }
 
@@ -440,12 +441,12 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
 
     /// Whether the value at `at` has its payload at home. Its tag is there too: a value reaches its home
     /// whole.
-    fn is_home(&self, at: usize) -> bool {
+    pub(super) fn is_home(&self, at: usize) -> bool {
         self.entries[at].payload == Payload::Slot(self.home(at))
     }
 
     /// Store the value at `at` in its home and free its registers.
-    fn send_home<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, at: usize) {
+    pub(super) fn send_home<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, at: usize) {
         if self.is_home(at) {
             return;
         }
@@ -462,7 +463,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
     }
 
     /// Move the value at `at` to registers, if it is in a slot.
-    fn lift<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, at: usize) {
+    pub(super) fn lift<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, at: usize) {
         let Payload::Slot(slot) = self.entries[at].payload else { return };
         let payload = self.take(emit);
         emit.load_payload(payload, slot);

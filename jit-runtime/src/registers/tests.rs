@@ -7,6 +7,8 @@ use arbtest::arbitrary::{Result, Unstructured};
 use jit_asm::{Gpr, RegSet};
 use std::collections::BTreeMap;
 
+mod join;
+
 const LOCALS: u32 = 4;
 
 /// A value: its payload and its tag, as names. Constants have the kind of their parity.
