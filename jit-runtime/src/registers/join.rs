@@ -120,6 +120,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
                 self.entries[at].tag = Tag::InSlot;
             }
         }
+        self.debug_check();
         Shape { entries: self.entries.clone(), registers: self.live() }
     }
 
@@ -225,6 +226,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
     pub fn take_up(&mut self, shape: &Shape<K, C>) {
         self.entries.clone_from(&shape.entries);
         self.free = self.allocatable.difference(shape.registers);
+        self.debug_check();
     }
 }
 

@@ -3,6 +3,7 @@
 //! This room names no other: it sees a client through the traits [`Emit`] and [`Moves`] and decides about registers,
 //! never about instructions. So it can be driven by a symbolic machine, which is how it is checked.
 
+mod consistent;
 mod join;
 mod parallel_move;
 pub mod stack;

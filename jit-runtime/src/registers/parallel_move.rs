@@ -13,6 +13,8 @@
 //! from the start is done first, in the order given, before the scratch is used at all.
 //!
 //! **Cost.** Every source is held against every place: quadratic, for the tens of moves that a call or a join has.
+//! In debug builds a checker that knows nothing of the order looks at every move that was made ([`Checker`]), which
+//! costs the same once more.
 
 /// What a machine must tell and do for [`parallel_move`].
 pub trait Moves {
@@ -36,6 +38,16 @@ pub trait Moves {
 /// # Panics
 /// Two places depend on each other in more than one way: some source reads two places that moves go to.
 pub fn parallel_move<M: Moves>(machine: &mut M, moves: &[(M::Place, M::Source)]) {
+    if cfg!(debug_assertions) {
+        let mut checker = Checker { machine, written: vec![], aside: None };
+        in_order(&mut checker, &Checker::<M>::numbered(moves));
+        checker.finish(moves.len());
+    } else {
+        in_order(machine, moves);
+    }
+}
+
+fn in_order<M: Moves>(machine: &mut M, moves: &[(M::Place, M::Source)]) {
     let readers = |machine: &M, i: usize| {
         let others = moves.iter().enumerate().filter(|&(j, _)| j != i);
         others.filter(|(_, (_, from))| machine.reads(*from, moves[i].0)).count()
@@ -84,6 +96,76 @@ fn release<M: Moves>(
                 ready.push(k);
             }
         }
+    }
+}
+
+/// A machine that hands every move on and looks at it: each place gets its own value, once, from a source that no move
+/// before has changed, or from what stands aside for it.
+struct Checker<'a, M: Moves> {
+    machine: &'a mut M,
+    written: Vec<Numbered<M::Place>>,
+    /// The number of the move whose value stands aside.
+    aside: Option<usize>,
+}
+
+type NumberedMoves<M> = Vec<(Numbered<<M as Moves>::Place>, Numbered<<M as Moves>::Source>)>;
+
+/// A place or a source, and which of the moves it is of.
+#[derive(Clone, Copy)]
+struct Numbered<T> {
+    of: usize,
+    is: T,
+    aside: bool,
+}
+
+impl<M: Moves> Checker<'_, M> {
+    fn numbered(moves: &[(M::Place, M::Source)]) -> NumberedMoves<M> {
+        let number = |(of, &(place, source)): (usize, &(M::Place, M::Source))| {
+            (Numbered { of, is: place, aside: false }, Numbered { of, is: source, aside: false })
+        };
+        moves.iter().enumerate().map(number).collect()
+    }
+
+    /// What `source` reads has not been written.
+    fn check_unchanged(&self, source: M::Source) {
+        let changed = self.written.iter().any(|place| self.machine.reads(source, place.is));
+        assert!(!changed, "parallel move: a place is read after it was written");
+    }
+
+    fn finish(&self, moves: usize) {
+        assert_eq!(self.written.len(), moves, "parallel move: a place was not written");
+        assert!(self.aside.is_none(), "parallel move: a value was left aside");
+    }
+}
+
+impl<M: Moves> Moves for Checker<'_, M> {
+    type Place = Numbered<M::Place>;
+    type Source = Numbered<M::Source>;
+
+    fn reads(&self, source: Self::Source, place: Self::Place) -> bool {
+        self.machine.reads(source.is, place.is)
+    }
+
+    fn emit(&mut self, to: Self::Place, from: Self::Source) {
+        assert_eq!(to.of, from.of, "parallel move: a place gets the value of another");
+        assert!(
+            self.written.iter().all(|place| place.of != to.of),
+            "parallel move: a place is written twice"
+        );
+        if from.aside {
+            assert_eq!(self.aside.take(), Some(from.of), "parallel move: another value stands aside");
+        } else {
+            self.check_unchanged(from.is);
+        }
+        self.written.push(to);
+        self.machine.emit(to.is, from.is);
+    }
+
+    fn set_aside(&mut self, from: Self::Source) -> Self::Source {
+        self.check_unchanged(from.is);
+        assert!(self.aside.is_none(), "parallel move: two values stand aside");
+        self.aside = Some(from.of);
+        Numbered { of: from.of, is: self.machine.set_aside(from.is), aside: true }
     }
 }
 

@@ -199,6 +199,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             self.release(r);
         }
         self.entries[at].tag = Tag::Known(kind);
+        self.debug_check();
     }
 
     /// Registers in use: by entries, or by the client.
@@ -228,6 +229,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         if let Some(at) = self.entries.len().checked_sub(REACH + 1) {
             self.send_home(emit, at);
         }
+        self.debug_check();
     }
 
     /// Pop a value; its registers now belong to the caller, who gives them back with
@@ -297,6 +299,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             self.send_home(emit, at);
             self.free = self.free.without(r);
         }
+        self.debug_check();
     }
 
     /// The payload of a popped entry in a register that the caller owns and may change. Its tag, if it
@@ -326,6 +329,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         debug_assert!(n < REACH, "what is deeper stays at home");
         let at = self.entries.len() - 1 - n;
         self.lift(emit, at);
+        self.debug_check();
     }
 
     /// The payload of the value `n` below the top in a register, even if it is a constant. The value stays
@@ -375,6 +379,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
                 self.lift(emit, at);
             }
         }
+        self.debug_check();
     }
 
     /// Copy the top. The copy of a value that is in a slot names the same slot: if that is the home of the
@@ -420,6 +425,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             self.lift(emit, at);
         }
         self.entries.swap(top, top - 1);
+        self.debug_check();
     }
 
     /// Everything goes home: the state of calls, and the one that joins agree on. Kinds stay known.
@@ -427,6 +433,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         for at in self.settled()..self.entries.len() {
             self.send_home(emit, at);
         }
+        self.debug_check();
     }
 
     /// Forget the stack and take up at a join of `depth` values, all at home and of unknown kind.
@@ -437,6 +444,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         self.entries.extend(
             (0..depth as u32).map(|n| Entry { payload: Payload::Slot(Slot(first + n)), tag: Tag::InSlot }),
         );
+        self.debug_check();
     }
 
     /// Whether the value at `at` has its payload at home. Its tag is there too: a value reaches its home

@@ -1,0 +1,47 @@
+//! The invariants of the operand-stack cache, looked at after every change in debug builds: whoever compiles with it
+//! in a debug build runs this on everything. What the values are is not known here; the machine of symbols in the
+//! tests knows.
+
+use super::stack::{Payload, StackCache, Tag};
+use core::fmt::Debug;
+use jit_asm::RegSet;
+
+impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> {
+    /// Panics in debug builds if an invariant of the cache is broken.
+    #[inline]
+    pub(super) fn debug_check(&self) {
+        if cfg!(debug_assertions)
+            && let Err(broken) = self.check()
+        {
+            panic!("operand-stack cache: {broken}: {self:?}");
+        }
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if !self.free.difference(self.allocatable).is_empty() {
+            return Err("a register is free that is not the cache's");
+        }
+        let mut owned = RegSet::EMPTY;
+        // Who is deeper was looked at when it got there, and nothing touches it.
+        for at in self.settled().saturating_sub(1)..self.entries.len() {
+            let entry = &self.entries[at];
+            let registers = entry.registers();
+            if !registers.intersection(owned).is_empty() {
+                return Err("a register has two owners");
+            }
+            if let (Payload::Reg(payload), Tag::Reg(tag)) = (entry.payload, entry.tag)
+                && payload == tag
+            {
+                return Err("a register is payload and tag of one value");
+            }
+            if entry.tag == Tag::InSlot && !matches!(entry.payload, Payload::Slot(_)) {
+                return Err("a tag is in a slot and its payload is not");
+            }
+            if at < self.settled() && !self.is_home(at) {
+                return Err("a value is away from home too deep");
+            }
+            owned = owned.union(registers);
+        }
+        if owned.intersection(self.free).is_empty() { Ok(()) } else { Err("a register is free and owned") }
+    }
+}
