@@ -12,8 +12,8 @@ fn assemble(text: &str) -> core::result::Result<LaidOut, Vec<Error>> {
     lay_out(&parse(tokens)?)
 }
 
-/// One random template; whether it was accepted.
-fn check(u: &mut Unstructured) -> Result<bool> {
+/// One random template; whether it was accepted. Also a fuzz target.
+pub(crate) fn check(u: &mut Unstructured) -> Result<bool> {
     let text = soup::template(u)?;
     let Ok(laid_out) = assemble(&text) else { return Ok(false) };
     let piece = &laid_out.whole;

@@ -12,5 +12,27 @@ pub use join::{Disagreement, Shape};
 pub use parallel_move::{Moves, parallel_move};
 pub use stack::{Emit, Entry, Payload, REACH, Slot, StackCache, Tag};
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports))] // a fuzz target runs a part
 mod tests;
+
+/// What the fuzz targets run, which the tests run for a second each.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use arbtest::arbitrary::{Result, Unstructured};
+
+    /// The cache, step by step, on a machine of symbols.
+    pub fn cache(u: &mut Unstructured<'_>) -> Result<()> {
+        super::tests::one_run(u)
+    }
+
+    /// Ways into a join.
+    pub fn join(u: &mut Unstructured<'_>) -> Result<()> {
+        super::tests::join::one_join(u)
+    }
+
+    /// Moves that happen at once.
+    pub fn moves(u: &mut Unstructured<'_>) -> Result<()> {
+        super::parallel_move::tests::random_moves(u)
+    }
+}

@@ -169,5 +169,6 @@ impl<M: Moves> Moves for Checker<'_, M> {
     }
 }
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports))] // a fuzz target runs a part
+pub(super) mod tests;

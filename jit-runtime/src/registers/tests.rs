@@ -7,7 +7,7 @@ use arbtest::arbitrary::{Result, Unstructured};
 use jit_asm::{Gpr, RegSet};
 use std::collections::BTreeMap;
 
-mod join;
+pub(super) mod join;
 
 const LOCALS: u32 = 4;
 
@@ -253,8 +253,8 @@ impl Bench {
     }
 }
 
-/// One random run; also the body of a fuzz target.
-fn one_run(u: &mut Unstructured<'_>) -> Result<()> {
+/// One random run; also a fuzz target.
+pub(super) fn one_run(u: &mut Unstructured<'_>) -> Result<()> {
     let mut bench = Bench::new(u.int_in_range(4..=12)?, u.int_in_range(1..=6)?);
     while !u.is_empty() {
         bench.step(u)?;

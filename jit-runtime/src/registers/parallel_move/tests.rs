@@ -84,29 +84,27 @@ fn all_moves_of_four() {
     }
 }
 
+/// One random set of moves; also a fuzz target.
+pub(crate) fn random_moves(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
+    let places = u.int_in_range(1..=24)?;
+    let mut moves = vec![];
+    for to in 0..places {
+        let other = u.choose_index(places)?;
+        let from = match u.int_in_range(0..=7)? {
+            0 => Source::Constant(u.arbitrary()?),
+            1 => Source::At(other),
+            2 => continue,
+            _ => Source::Place(other),
+        };
+        moves.insert(u.choose_index(moves.len() + 1)?, (to, from));
+    }
+    check(places, &moves);
+    Ok(())
+}
+
 #[test]
 fn any_moves() {
-    fn moves(u: &mut Unstructured<'_>) -> arbitrary::Result<(usize, Vec<(usize, Source)>)> {
-        let places = u.int_in_range(1..=24)?;
-        let mut moves = vec![];
-        for to in 0..places {
-            let other = u.choose_index(places)?;
-            let from = match u.int_in_range(0..=7)? {
-                0 => Source::Constant(u.arbitrary()?),
-                1 => Source::At(other),
-                2 => continue,
-                _ => Source::Place(other),
-            };
-            moves.insert(u.choose_index(moves.len() + 1)?, (to, from));
-        }
-        Ok((places, moves))
-    }
-    arbtest::arbtest(|u| {
-        let (places, moves) = moves(u)?;
-        check(places, &moves);
-        Ok(())
-    })
-    .budget_ms(1_000);
+    arbtest::arbtest(random_moves).budget_ms(1_000);
 }
 
 #[test]

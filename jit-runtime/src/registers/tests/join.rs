@@ -45,8 +45,8 @@ fn check_shape(shape: &Shape<u64, u64>, registers: usize, cache: &StackCache<u64
     assert!(shape.registers().iter().count() < registers, "{shape:?}");
 }
 
-/// One random pair of ways; also the body of a fuzz target.
-fn one_join(u: &mut Unstructured<'_>) -> Result<()> {
+/// One random pair of ways; also a fuzz target.
+pub(crate) fn one_join(u: &mut Unstructured<'_>) -> Result<()> {
     let (registers, window) = (u.int_in_range(4..=12)?, u.int_in_range(1..=6)?);
     let depth = u.int_in_range(0..=7)?;
     let mut first = way(u, registers, window, depth)?;
