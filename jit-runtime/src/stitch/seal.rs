@@ -1,7 +1,7 @@
 //! The sealed state: sections joined, distances final, ready to be placed.
 
 use super::about::About;
-use super::assembler::Assembler;
+use super::assembler::{Assembler, Relocation};
 use super::code::Code;
 use super::constant::Pool;
 use super::error::StitchError;
@@ -65,11 +65,7 @@ impl Sealed {
         join_labels(hot, cold)?;
         hot.append(cold);
         let cold_end = hot.len();
-        let mut functions: Vec<Function> = assembler.relocations.iter().map(|r| r.to).collect();
-        functions.sort_unstable();
-        functions.dedup();
-        let first = cold_end.next_multiple_of(VENEER);
-        let veneers: Vec<_> = functions.into_iter().zip((first..).step_by(VENEER as usize)).collect();
+        let veneers = settle_veneers(&assembler.relocations, cold_end);
         let end = veneers.last().map_or(cold_end, |&(_, at)| at + VENEER);
         let patch_points = settle_patch_points(&assembler.patchable, cold_at, end);
         let end = patch_points.as_ref().map_or(end as usize, PatchPoints::end);
@@ -282,6 +278,18 @@ fn settle_patch_points(patchable: &[Position], cold_at: u32, end: u32) -> Option
     }
     let fields = patchable.iter().map(|at| at.settle(cold_at).0).collect();
     Some(PatchPoints { fields, stones_at: end.next_multiple_of(STONE) })
+}
+
+/// A place behind `end` for the veneer of each function, in their order.
+fn settle_veneers(relocations: &[Relocation], end: u32) -> Vec<(Function, u32)> {
+    // Most code of some clients calls nobody, and sealing it is to cost nothing.
+    if relocations.is_empty() {
+        return vec![];
+    }
+    let mut functions: Vec<Function> = relocations.iter().map(|relocation| relocation.to).collect();
+    functions.sort_unstable();
+    functions.dedup();
+    functions.into_iter().zip((end.next_multiple_of(VENEER)..).step_by(VENEER as usize)).collect()
 }
 
 /// The data of both sections, in the order of their places.
