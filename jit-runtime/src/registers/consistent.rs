@@ -1,23 +1,33 @@
-//! The invariants of the operand-stack cache, looked at after every change in debug builds: whoever compiles with it
-//! in a debug build runs this on everything. What the values are is not known here; the machine of symbols in the
-//! tests knows.
+//! What debug builds look at after every change of the operand-stack cache: that its books are in order, and that each
+//! value is where they say ([`super::watch`]). Whoever compiles with it in a debug build runs this on everything.
 
 use super::stack::{Payload, StackCache, Tag};
+use super::watch::ON;
 use core::fmt::Debug;
 use jit_asm::RegSet;
 
 impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> {
-    /// Panics in debug builds if an invariant of the cache is broken.
+    /// Panics in debug builds if the cache is wrong.
     #[inline]
     pub(super) fn debug_check(&self) {
-        if cfg!(debug_assertions)
-            && let Err(broken) = self.check()
-        {
+        if !ON {
+            return;
+        }
+        if let Err(broken) = self.check_books() {
             panic!("operand-stack cache: {broken}: {self:?}");
+        }
+        if let Err(at) = self.watch.check(&self.entries, self.settled().saturating_sub(1)) {
+            panic!("operand-stack cache: value {at} is not where its entry says: {self:?}");
         }
     }
 
-    fn check(&self) -> Result<(), &'static str> {
+    /// Control comes from elsewhere and finds the stack as it is in the books.
+    pub(super) fn arrived(&mut self) {
+        self.watch.arrive(&self.entries, self.first_home);
+        self.debug_check();
+    }
+
+    fn check_books(&self) -> Result<(), &'static str> {
         if !self.free.difference(self.allocatable).is_empty() {
             return Err("a register is free that is not the cache's");
         }

@@ -138,7 +138,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         self.lift(emit, at);
         if let Payload::Const(value) = self.entries[at].payload {
             let r = self.take(emit);
-            emit.load_const(r, value);
+            self.watch.over(emit).load_const(r, value);
             self.entries[at].payload = Payload::Reg(r);
         }
         if let Tag::Known(kind) = self.entries[at].tag
@@ -148,7 +148,8 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             if self.is_home(at) {
                 self.release(r);
             } else {
-                emit.load_const(r, tag);
+                let tag = self.watch.tag(kind, tag);
+                self.watch.over(emit).load_const(r, tag);
                 self.entries[at].tag = Tag::Reg(r);
             }
         }
@@ -175,8 +176,9 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         let moves = self.moves_to(shape, tag_of);
         let scratch = self.allocatable.difference(shape.registers).first();
         let scratch = scratch.expect("a shape leaves a register free");
-        parallel_move(&mut Joining { emit, scratch }, &moves);
-        self.take_up(shape);
+        parallel_move(&mut Joining { emit: &mut self.watch.over(emit), scratch }, &moves);
+        self.stand_at(shape);
+        self.debug_check();
         Ok(())
     }
 
@@ -196,7 +198,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
     }
 
     /// What the registers of the shape get.
-    fn moves_to(&self, shape: &Shape<K, C>, tag_of: impl Fn(K) -> Option<C>) -> Vec<(Gpr, Source<C>)> {
+    fn moves_to(&mut self, shape: &Shape<K, C>, tag_of: impl Fn(K) -> Option<C>) -> Vec<(Gpr, Source<C>)> {
         let mut moves = vec![];
         for (own, wanted) in self.entries.iter().zip(&shape.entries).skip(self.settled()) {
             if let Payload::Reg(to) = wanted.payload {
@@ -212,9 +214,10 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
                     (Tag::Reg(r), _) => Source::Register(r),
                     (Tag::InSlot, Payload::Slot(slot)) => Source::Tag(slot),
                     (Tag::InSlot, _) => unreachable!("a tag is in a slot only with its payload"),
-                    (Tag::Known(kind), _) => Source::Constant(
-                        tag_of(kind).expect("`tag_of` gave the kinds of this value a tag before"),
-                    ),
+                    (Tag::Known(kind), _) => {
+                        let tag = tag_of(kind).expect("`tag_of` gave the kinds of this value a tag before");
+                        Source::Constant(self.watch.tag(kind, tag))
+                    }
                 };
                 moves.push((to, from));
             }
@@ -224,9 +227,13 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
 
     /// Go on at a join, from its shape: whatever the stack was before, which belonged to code that jumped away.
     pub fn take_up(&mut self, shape: &Shape<K, C>) {
+        self.stand_at(shape);
+        self.arrived();
+    }
+
+    fn stand_at(&mut self, shape: &Shape<K, C>) {
         self.entries.clone_from(&shape.entries);
         self.free = self.allocatable.difference(shape.registers);
-        self.debug_check();
     }
 }
 

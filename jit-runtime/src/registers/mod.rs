@@ -7,6 +7,7 @@ mod consistent;
 mod join;
 mod parallel_move;
 pub mod stack;
+mod watch;
 
 pub use join::{Disagreement, Shape};
 pub use parallel_move::{Moves, parallel_move};

@@ -26,6 +26,7 @@
 //! A value is a payload word and a tag. A client without tags gives [`Tag::Known`] everywhere and pays
 //! nothing for them.
 
+use super::watch::Watch;
 use jit_asm::{Gpr, RegSet};
 use std::fmt::Debug;
 
@@ -103,7 +104,7 @@ impl<K: Copy, C: Copy> Entry<K, C> {
 pub trait Emit {
     /// The client's kinds of value.
     type Kind: Copy + PartialEq + Debug;
-    /// The client's constants.
+    /// The client's constants. Equal ones have one payload, and each is equal to itself.
     type Const: Copy + PartialEq + Debug;
 
     /// `to` becomes the payload in `from`.
@@ -127,7 +128,8 @@ pub struct StackCache<K, C> {
     /// How many entries, from the top, may keep registers.
     pub(super) window: usize,
     /// The slot that is the home of the deepest entry; those above follow.
-    first_home: u32,
+    pub(super) first_home: u32,
+    pub(super) watch: Watch<K, C>,
 }
 
 impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> {
@@ -146,6 +148,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             allocatable,
             window: window.clamp(1, REACH),
             first_home: first_home.0,
+            watch: Watch::new(),
         }
     }
 
@@ -154,6 +157,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         self.entries.clear();
         self.free = self.allocatable;
         self.first_home = first_home.0;
+        self.arrived();
     }
 
     /// How many values are on the stack.
@@ -199,6 +203,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             self.release(r);
         }
         self.entries[at].tag = Tag::Known(kind);
+        self.watch.learn(at, kind);
         self.debug_check();
     }
 
@@ -220,6 +225,12 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             entry.registers().intersection(self.free).is_empty(),
             "a pushed register was taken before"
         );
+        self.watch.push(&entry, self.home(self.entries.len()));
+        self.put_on_top(emit, entry);
+    }
+
+    /// One value more, which the watch knows.
+    fn put_on_top<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, entry: Entry<K, C>) {
         self.entries.push(entry);
         if let Some(at) = self.entries.len().checked_sub(self.window + 1)
             && !self.entries[at].registers().is_empty()
@@ -235,7 +246,11 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
     /// Pop a value; its registers now belong to the caller, who gives them back with
     /// [`StackCache::release`] or pushes them again.
     pub fn pop(&mut self) -> Entry<K, C> {
-        self.entries.pop().expect("verified bytecode pops no empty stack")
+        let entry = self.entries.pop().expect("verified bytecode pops no empty stack");
+        let deep = self.entries.len().checked_sub(REACH + 1);
+        let deep = deep.map(|at| (at, self.entries[at].tag, self.home(at)));
+        self.watch.pop(&entry, deep);
+        entry
     }
 
     /// Pop a value and free its registers.
@@ -249,6 +264,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         debug_assert!(!self.free.contains(r), "{r} is free already");
         if self.allocatable.contains(r) {
             self.free = self.free.with(r);
+            self.watch.forget(r);
         }
     }
 
@@ -288,7 +304,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             .expect("a register that is not free belongs to an entry, or the client claims what it holds");
         if let Some(other) = self.free.first() {
             self.free = self.free.without(other);
-            emit.copy(other, r);
+            self.watch.over(emit).copy(other, r);
             let entry = &mut self.entries[at];
             if entry.payload == Payload::Reg(r) {
                 entry.payload = Payload::Reg(other);
@@ -299,6 +315,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             self.send_home(emit, at);
             self.free = self.free.without(r);
         }
+        self.watch.forget(r);
         self.debug_check();
     }
 
@@ -308,19 +325,23 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         if let Tag::Reg(tag) = entry.tag {
             self.release(tag);
         }
-        match entry.payload {
+        let seen = self.watch.payload_of(&entry);
+        let r = match entry.payload {
             Payload::Reg(r) => r,
             Payload::Const(value) => {
                 let r = self.take(emit);
-                emit.load_const(r, value);
+                self.watch.over(emit).load_const(r, value);
                 r
             }
             Payload::Slot(slot) => {
                 let r = self.take(emit);
-                emit.load_payload(r, slot);
+                self.watch.over(emit).load_payload(r, slot);
                 r
             }
-        }
+        };
+        debug_assert!(self.watch.has(r, seen), "operand-stack cache: {r} is not the payload of {entry:?}");
+        self.debug_check();
+        r
     }
 
     /// Put the value `n` below the top into registers, tag and payload, unless it is a constant. `n` is less
@@ -341,8 +362,9 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             Payload::Reg(r) => r,
             Payload::Const(value) => {
                 let r = self.take(emit);
-                emit.load_const(r, value);
+                self.watch.over(emit).load_const(r, value);
                 self.entries[at].payload = Payload::Reg(r);
+                self.debug_check();
                 r
             }
             Payload::Slot(slot) => unreachable!("a materialised value is not in {slot:?}"),
@@ -363,8 +385,10 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             Tag::Reg(r) => r,
             Tag::Known(kind) => {
                 let r = self.take(emit);
-                emit.load_const(r, tag_of(kind));
+                let tag = self.watch.tag(kind, tag_of(kind));
+                self.watch.over(emit).load_const(r, tag);
                 self.entries[at].tag = Tag::Reg(r);
+                self.debug_check();
                 r
             }
             Tag::InSlot => unreachable!("a materialised value has its tag in no slot"),
@@ -379,6 +403,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
                 self.lift(emit, at);
             }
         }
+        self.watch.overwritten(slot);
         self.debug_check();
     }
 
@@ -390,7 +415,8 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             Payload::Const(_) | Payload::Slot(_) => top,
             Payload::Reg(_) => self.copy_of_top(emit),
         };
-        self.push(emit, copy);
+        self.watch.dup();
+        self.put_on_top(emit, copy);
     }
 
     /// A copy, in registers of its own, of the top, which is in registers. Taking them may send the top
@@ -400,16 +426,16 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         let home = self.home(at);
         let payload = self.take(emit);
         match self.entries[at].payload {
-            Payload::Reg(r) => emit.copy(payload, r),
-            _ => emit.load_payload(payload, home),
+            Payload::Reg(r) => self.watch.over(emit).copy(payload, r),
+            _ => self.watch.over(emit).load_payload(payload, home),
         }
         let tag = match self.entries[at].tag {
             Tag::Known(kind) => Tag::Known(kind),
             _ => {
                 let r = self.take(emit);
                 match self.entries[at].tag {
-                    Tag::Reg(from) => emit.copy(r, from),
-                    _ => emit.load_tag(r, home),
+                    Tag::Reg(from) => self.watch.over(emit).copy(r, from),
+                    _ => self.watch.over(emit).load_tag(r, home),
                 }
                 Tag::Reg(r)
             }
@@ -425,6 +451,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
             self.lift(emit, at);
         }
         self.entries.swap(top, top - 1);
+        self.watch.swap();
         self.debug_check();
     }
 
@@ -444,7 +471,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         self.entries.extend(
             (0..depth as u32).map(|n| Entry { payload: Payload::Slot(Slot(first + n)), tag: Tag::InSlot }),
         );
-        self.debug_check();
+        self.arrived();
     }
 
     /// Whether the value at `at` has its payload at home. Its tag is there too: a value reaches its home
@@ -461,7 +488,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         self.lift(emit, at);
         let home = self.home(at);
         let entry = self.entries[at];
-        emit.store(home, &entry);
+        self.watch.over(emit).store(home, &entry);
         self.release_entry(&entry);
         let tag = match entry.tag {
             Tag::Known(kind) => Tag::Known(kind),
@@ -474,11 +501,11 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
     pub(super) fn lift<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, at: usize) {
         let Payload::Slot(slot) = self.entries[at].payload else { return };
         let payload = self.take(emit);
-        emit.load_payload(payload, slot);
+        self.watch.over(emit).load_payload(payload, slot);
         let tag = match self.entries[at].tag {
             Tag::InSlot => {
                 let r = self.take(emit);
-                emit.load_tag(r, slot);
+                self.watch.over(emit).load_tag(r, slot);
                 Tag::Reg(r)
             }
             other => other,
