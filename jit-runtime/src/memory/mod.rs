@@ -58,14 +58,16 @@
 #[cfg(target_os = "linux")]
 mod dual;
 mod error;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports))] // a fuzz target runs a part
 mod fake;
 #[cfg(unix)]
 mod flip;
 mod heap;
 #[cfg(unix)]
 mod host;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports))] // a fuzz target runs a part
 mod model;
 #[cfg(unix)]
 mod near;
@@ -83,3 +85,14 @@ pub use heap::{Block, CodeHeap, HeapOptions, HeapStats, RegionGuard, Space};
 pub use observer::{Event, Observer};
 pub use pages::{Mapping, POISON, Pages, Strategy};
 pub use policy::Policy;
+
+/// What the fuzz targets run, which the tests run for a second.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use arbtest::arbitrary::{Result, Unstructured};
+
+    /// A heap over fake pages, against a list of what must be there.
+    pub fn heap(u: &mut Unstructured<'_>) -> Result<()> {
+        super::model::one_life(u)
+    }
+}

@@ -5,17 +5,31 @@
 
 use super::fake::FakePages;
 use super::{Block, CodeHeap, HeapOptions, MemoryError, POISON, Space, Strategy};
+use arbtest::arbitrary::{Result, Unstructured};
 use std::collections::BTreeMap;
 
-/// xorshift64 (Marsaglia, "Xorshift RNGs", 2003).
-struct Random(u64);
+/// Whoever decides what comes next.
+trait Random {
+    /// A number below `bound`.
+    fn below(&mut self, bound: usize) -> usize;
+}
 
-impl Random {
+/// xorshift64 (Marsaglia, "Xorshift RNGs", 2003).
+struct Xorshift(u64);
+
+impl Random for Xorshift {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 16) as usize % bound
+    }
+}
+
+/// A fuzzer decides; at the end of its bytes everything is 0.
+impl Random for Unstructured<'_> {
+    fn below(&mut self, bound: usize) -> usize {
+        self.choose_index(bound).unwrap_or(0)
     }
 }
 
@@ -28,9 +42,9 @@ enum Held {
 /// The bytes that stand at an address, so many of them.
 type Look<'a> = &'a dyn Fn(usize, usize) -> Vec<u8>;
 
-struct Model<'a> {
+struct Model<'a, R> {
     heap: CodeHeap,
-    random: Random,
+    random: R,
     /// By address, with the bytes that each may use.
     held: BTreeMap<usize, (usize, Held)>,
     look: Look<'a>,
@@ -39,7 +53,7 @@ struct Model<'a> {
     refusals: usize,
 }
 
-impl Model<'_> {
+impl<R: Random> Model<'_, R> {
     /// The address of something held.
     fn any(&mut self) -> Option<usize> {
         // Above a random address: not even, and good enough.
@@ -153,14 +167,20 @@ fn check(look: Look<'_>, at: usize, code: &[u8], len: usize) {
     assert!(found[code.len()..].iter().all(|byte| *byte == POISON), "behind the code at {at:#x}");
 }
 
-fn model(heap: CodeHeap, longest: usize, look: Look<'_>) -> Model<'_> {
-    Model { heap, random: Random(0x1234_5678_9abc_def1), held: BTreeMap::new(), look, longest, refusals: 0 }
+fn model<R: Random>(heap: CodeHeap, random: R, longest: usize, look: Look<'_>) -> Model<'_, R> {
+    Model { heap, random, held: BTreeMap::new(), look, longest, refusals: 0 }
 }
 
-/// Two million steps. Now and then the host refuses a request or two; what it refused is done later.
-#[test]
-fn millions_of_steps_over_fake_pages() {
-    const STEPS: usize = 2_000_000;
+const SEED: u64 = 0x1234_5678_9abc_def1;
+
+/// So many steps, if there is something to decide them by. Every so many the host refuses a request or two; what it
+/// refused is done later. How many requests were refused.
+fn over_fake_pages<R: Random>(
+    random: R,
+    steps: usize,
+    refuse_every: usize,
+    goes_on: impl Fn(&R) -> bool,
+) -> usize {
     let pages = FakePages::default();
     pages.be_quiet();
     let options =
@@ -168,13 +188,14 @@ fn millions_of_steps_over_fake_pages() {
     let heap = CodeHeap::over(Box::new(pages.clone()), options);
     let look = |at: usize, len: usize| pages.bytes(at, len);
     let run = |at: usize, len: usize| pages.run(at, len);
-    let mut model = model(heap, 70, &look);
-    for step in 0..STEPS {
-        if step % 500 == 0 {
+    let mut model = model(heap, random, 70, &look);
+    for step in 0..steps {
+        let last = !goes_on(&model.random);
+        if step % refuse_every == 0 {
             pages.refuse(model.random.below(6), model.random.below(3));
         }
         model.step();
-        if step % 2500 == 0 {
+        if step % (5 * refuse_every) == 0 || last {
             pages.refuse(0, 0);
             // Any request has everything done that was refused: all code can run again.
             drop(model.heap.place(1));
@@ -183,10 +204,31 @@ fn millions_of_steps_over_fake_pages() {
                 pages.accessible_at().into_iter().find(|&(at, byte)| byte != POISON && !model.is_code(at));
             assert_eq!(stray, None, "a byte that is no code does not trap");
         }
+        if last {
+            break;
+        }
     }
-    assert!(model.refusals > 1000, "{} refusals", model.refusals);
     model.held.clear();
     assert_eq!(model.heap.stats().used, 0);
+    model.refusals
+}
+
+/// As many steps as there are bytes for; also a fuzz target.
+pub(super) fn one_life(u: &mut Unstructured<'_>) -> Result<()> {
+    let bytes = u.bytes(u.len())?;
+    over_fake_pages(Unstructured::new(bytes), bytes.len(), 20, |u| !u.is_empty());
+    Ok(())
+}
+
+#[test]
+fn any_life_over_fake_pages() {
+    arbtest::arbtest(one_life).budget_ms(1_000);
+}
+
+#[test]
+fn millions_of_steps_over_fake_pages() {
+    let refusals = over_fake_pages(Xorshift(SEED), 2_000_000, 500, |_| true);
+    assert!(refusals > 1000, "{refusals} refusals");
 }
 
 /// Fifty thousand steps over the pages of this machine, a hundred functions a page.
@@ -210,7 +252,7 @@ fn thousands_of_steps_over_real_pages() {
             memory.read_exact_at(&mut bytes, at as u64).expect("mapped memory");
             bytes
         };
-        let mut model = model(heap, 300, &look);
+        let mut model = model(heap, Xorshift(SEED), 300, &look);
         for step in 0..50_000 {
             model.step();
             if step % 2500 == 0 {

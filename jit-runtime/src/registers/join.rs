@@ -5,88 +5,29 @@
 //!
 //! **Idea.** The first way that is compiled decides: [`StackCache::open`] says of its state, as a [`Shape`], where the
 //! others have to bring theirs. Constants and copies of locals get registers first, since other ways have other
-//! constants, and a register is left free. The others [`StackCache::agree`]: what the shape has at home goes home, and
+//! constants, and a register is left free. Or the client decides ([`StackCache::shape`]): what it knows of all ways,
+//! say a constant, then stays as it is. The others [`StackCache::agree`]: what the shape has at home goes home, and
 //! all else is one parallel move from registers, slots and constants into the registers of the shape. At the join
 //! itself compilation goes on from the shape ([`StackCache::take_up`]). A loop's header is a join whose shape is
-//! taken before its body is compiled.
+//! taken before its body is compiled. The arguments of a call are such places too ([`StackCache::pass`]).
 //!
-//! **Invariants.** A shape has registers and homes only, and leaves one register of the cache free: the parallel move
-//! sets a value aside there. Nothing is emitted when ways disagree.
+//! What goes home is stored first: nobody but its own value reads a home, so a store waits for nothing, and no cycle
+//! of moves goes through memory. Memory to memory goes through a free register; where there is none the deepest
+//! value that has one goes home for it.
 //!
-//! **Cost.** A shape is a copy of the stack. Agreement looks at all kinds, and moves at most [`super::REACH`] values.
+//! **Invariants.** A shape leaves one register of the cache free: the parallel move sets a value aside there. A source
+//! may be in that register: it is moved before, since a cycle has no sources outside. Nothing is emitted when ways
+//! disagree.
+//!
+//! **Cost.** A shape is a copy of the stack. Agreement looks at all kinds, and moves at most [`super::REACH`] values:
+//! a store for each that goes home, a move for each register of the shape that has not its value yet, and one more for
+//! each cycle.
 
 use super::parallel_move::{Moves, parallel_move};
-use super::stack::{Emit, Entry, Payload, Slot, StackCache, Tag};
-use core::fmt::{self, Debug};
+use super::shape::{Disagreement, Misfit, Shape, words_apart};
+use super::stack::{Emit, Entry, Payload, REACH, Slot, StackCache, Tag};
+use core::fmt::Debug;
 use jit_asm::{Gpr, RegSet};
-
-/// Where each value of the operand stack is at a join. Made by [`StackCache::open`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Shape<K, C> {
-    entries: Vec<Entry<K, C>>,
-    registers: RegSet,
-}
-
-impl<K, C> Shape<K, C> {
-    /// How many values are on the stack.
-    #[must_use]
-    pub fn depth(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Where they are, deepest first.
-    #[must_use]
-    pub fn entries(&self) -> &[Entry<K, C>] {
-        &self.entries
-    }
-
-    /// The registers in which some are.
-    #[must_use]
-    pub fn registers(&self) -> RegSet {
-        self.registers
-    }
-}
-
-/// Why a way cannot lead to a join.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Disagreement<K> {
-    /// The stack is not as deep as on the other ways.
-    Depth {
-        /// Values on this way.
-        here: usize,
-        /// Values at the join.
-        there: usize,
-    },
-    /// A value is of a kind that has no tag at the join, and here it is not known to be of that kind.
-    Kind {
-        /// Which value, counted from the deepest.
-        at: usize,
-        /// What is known here.
-        here: Option<K>,
-        /// What is relied on there.
-        there: K,
-    },
-}
-
-impl<K: Debug> fmt::Display for Disagreement<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Disagreement::Depth { here, there } => {
-                write!(
-                    f,
-                    "join: {here} values on the stack here, {there} on the other ways: verify the bytecode first"
-                )
-            }
-            Disagreement::Kind { at, here, there } => write!(
-                f,
-                "join: value {at} is {there:?} without a tag on the other ways, {here:?} here: have `tag_of` give such \
-                 kinds a tag when the join is opened, or check the kind in front of it"
-            ),
-        }
-    }
-}
-
-impl<K: Debug> std::error::Error for Disagreement<K> {}
 
 impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> {
     /// Bring the stack into a state that other ways can reach, and tell it. This way needs no agreement then.
@@ -167,40 +108,168 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
         tag_of: impl Fn(K) -> Option<C>,
     ) -> Result<(), Disagreement<K>> {
         debug_assert_eq!(self.in_use(), self.live(), "the client holds a register at a join");
-        self.check_kinds(shape)?;
-        for at in self.settled()..self.entries.len() {
-            if matches!(shape.entries[at].payload, Payload::Slot(_)) {
-                self.send_home(emit, at);
-            }
+        let (here, there) = (self.entries.len(), shape.entries.len());
+        if here != there {
+            return Err(Disagreement::Depth { here, there });
         }
-        let moves = self.moves_to(shape, tag_of);
-        let scratch = self.allocatable.difference(shape.registers).first();
-        let scratch = scratch.expect("a shape leaves a register free");
-        parallel_move(&mut Joining { emit: &mut self.watch.over(emit), scratch }, &moves);
+        self.check_kinds(&shape.entries, &tag_of)?;
+        self.check_kept(&shape.entries)?;
+        self.send_away(emit, |cache, at| {
+            let home = cache.home(at);
+            (shape.entries[at].payload == Payload::Slot(home)).then_some(home)
+        });
+        self.move_to(emit, shape.registers, &shape.entries, tag_of);
         self.stand_at(shape);
         self.debug_check();
         Ok(())
     }
 
-    fn check_kinds(&self, shape: &Shape<K, C>) -> Result<(), Disagreement<K>> {
-        let (here, there) = (self.entries.len(), shape.entries.len());
-        if here != there {
-            return Err(Disagreement::Depth { here, there });
+    /// Pop the top values into fixed places, the arguments of a call, as if at once; the deepest has the first place.
+    /// All other values go home.
+    ///
+    /// A place is a register, with its tag in another one, or a slot, with its tag beside it; where the tag is
+    /// [`Tag::Known`] the value has to be known to be of that kind, and a register gets no tag. The registers may be
+    /// others than those of the cache; those of the cache are the client's afterwards, who gives them back by
+    /// [`StackCache::release`]. A slot is the home of the value itself, or none in which an operand is or has its home.
+    ///
+    /// # Errors
+    /// The values cannot be passed there; nothing was emitted.
+    pub fn pass<E: Emit<Kind = K, Const = C>>(
+        &mut self,
+        emit: &mut E,
+        places: &[Entry<K, C>],
+        tag_of: impl Fn(K) -> Option<C>,
+    ) -> Result<(), Disagreement<K>> {
+        debug_assert_eq!(self.in_use(), self.live(), "the client holds a register at a call");
+        let registers = self.check_places(places)?;
+        self.check_kinds(places, &tag_of)?;
+        let below = self.entries.len() - places.len();
+        self.send_away(emit, |cache, at| match at.checked_sub(below).map(|n| places[n].payload) {
+            None => Some(cache.home(at)),
+            Some(Payload::Slot(slot)) => Some(slot),
+            Some(_) => None,
+        });
+        self.move_to(emit, registers, places, tag_of);
+        self.entries.truncate(below);
+        self.entries.extend_from_slice(places);
+        self.free = self.allocatable.difference(registers);
+        self.debug_check();
+        for _ in places {
+            self.pop();
         }
-        for (at, (own, wanted)) in self.entries.iter().zip(&shape.entries).enumerate() {
-            if let Tag::Known(there) = wanted.tag
-                && own.kind() != Some(there)
-            {
-                return Err(Disagreement::Kind { at, here: own.kind(), there });
+        Ok(())
+    }
+
+    fn check_places(&self, places: &[Entry<K, C>]) -> Result<RegSet, Misfit> {
+        let Some(below) = self.entries.len().checked_sub(places.len()) else {
+            return Err(Misfit::TooMany { values: self.entries.len(), places: places.len() });
+        };
+        if places.len() > REACH {
+            return Err(Misfit::Deep { at: 0 });
+        }
+        for (at, place) in places.iter().enumerate() {
+            match place.payload {
+                Payload::Const(_) => return Err(Misfit::Nowhere { at }),
+                Payload::Slot(slot) => {
+                    if slot != self.home(below + at) && self.is_taken(slot, below + at) {
+                        return Err(Misfit::Taken { at, slot });
+                    }
+                    if places[..at].iter().any(|other| other.payload == place.payload) {
+                        return Err(Misfit::Shared { at });
+                    }
+                }
+                Payload::Reg(_) => {}
+            }
+        }
+        let registers = words_apart(places)?;
+        match self.allocatable.difference(registers).first() {
+            Some(_) => Ok(registers),
+            None => Err(Misfit::NoneFree),
+        }
+    }
+
+    /// Whether the top values have the kinds and tags of `wanted`.
+    fn check_kinds(
+        &self,
+        wanted: &[Entry<K, C>],
+        tag_of: &impl Fn(K) -> Option<C>,
+    ) -> Result<(), Disagreement<K>> {
+        let below = self.entries.len() - wanted.len();
+        for (at, (own, wanted)) in (below..).zip(self.entries[below..].iter().zip(wanted)) {
+            match (wanted.tag, own.kind()) {
+                (Tag::Known(there), here) if here != Some(there) => {
+                    return Err(Disagreement::Kind { at, here, there });
+                }
+                (Tag::Reg(_), Some(here)) if tag_of(here).is_none() => {
+                    return Err(Disagreement::Untagged { at, here });
+                }
+                _ => {}
             }
         }
         Ok(())
     }
 
-    /// What the registers of the shape get.
-    fn moves_to(&mut self, shape: &Shape<K, C>, tag_of: impl Fn(K) -> Option<C>) -> Vec<(Gpr, Source<C>)> {
+    /// Whether what the shape has in no place of its own is the same here.
+    fn check_kept(&self, wanted: &[Entry<K, C>]) -> Result<(), Disagreement<K>> {
+        for (at, (own, wanted)) in self.entries.iter().zip(wanted).enumerate().skip(self.settled()) {
+            let same = match wanted.payload {
+                Payload::Reg(_) => true,
+                Payload::Slot(slot) if slot == self.home(at) => true,
+                // The tag in the slot is that of the value only if the value says so.
+                _ => own.payload == wanted.payload && (wanted.kind().is_some() || own.tag == wanted.tag),
+            };
+            if !same {
+                return Err(Disagreement::Kept { at });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether another value than that at `own` is in a slot, or has its home there.
+    fn is_taken(&self, slot: Slot, own: usize) -> bool {
+        let homes = self.home(0)..self.home(self.entries.len());
+        let mut others = self.away().filter(|(at, _)| *at != own);
+        homes.contains(&slot) || others.any(|(_, entry)| entry.payload == Payload::Slot(slot))
+    }
+
+    /// Store the values for which `target` names a slot there: first those that give their registers back by it, then
+    /// those in memory, which want some on the way.
+    fn send_away<E: Emit<Kind = K, Const = C>>(
+        &mut self,
+        emit: &mut E,
+        target: impl Fn(&Self, usize) -> Option<Slot>,
+    ) {
+        for from_memory in [false, true] {
+            for at in self.settled()..self.entries.len() {
+                if matches!(self.entries[at].payload, Payload::Slot(_)) == from_memory
+                    && let Some(slot) = target(self, at)
+                {
+                    self.send_to(emit, at, slot);
+                }
+            }
+        }
+    }
+
+    /// Bring the top values that `wanted` has in `registers` there, at once.
+    fn move_to<E: Emit<Kind = K, Const = C>>(
+        &mut self,
+        emit: &mut E,
+        registers: RegSet,
+        wanted: &[Entry<K, C>],
+        tag_of: impl Fn(K) -> Option<C>,
+    ) {
+        let moves = self.moves_to(wanted, tag_of);
+        let scratch = self.allocatable.difference(registers).first();
+        let scratch = scratch.expect("places of values leave a register free");
+        parallel_move(&mut Joining { emit: &mut self.watch.over(emit), scratch }, &moves);
+    }
+
+    /// What the registers of `wanted` get.
+    fn moves_to(&mut self, wanted: &[Entry<K, C>], tag_of: impl Fn(K) -> Option<C>) -> Vec<(Gpr, Source<C>)> {
         let mut moves = vec![];
-        for (own, wanted) in self.entries.iter().zip(&shape.entries).skip(self.settled()) {
+        let below = self.entries.len() - wanted.len();
+        let skipped = self.settled().saturating_sub(below);
+        for (own, wanted) in self.entries[below..].iter().zip(wanted).skip(skipped) {
             if let Payload::Reg(to) = wanted.payload {
                 let from = match own.payload {
                     Payload::Reg(r) => Source::Register(r),
@@ -215,7 +284,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
                     (Tag::InSlot, Payload::Slot(slot)) => Source::Tag(slot),
                     (Tag::InSlot, _) => unreachable!("a tag is in a slot only with its payload"),
                     (Tag::Known(kind), _) => {
-                        let tag = tag_of(kind).expect("`tag_of` gave the kinds of this value a tag before");
+                        let tag = tag_of(kind).expect("kinds without tags were refused");
                         Source::Constant(self.watch.tag(kind, tag))
                     }
                 };

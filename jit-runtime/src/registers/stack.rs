@@ -9,8 +9,8 @@
 //! was copied from, or its own place in memory, its *home*. Pushing a constant or a local emits nothing;
 //! an operation takes its operands wherever they are and pushes a register. When registers run out the
 //! deepest entry goes home, since the top is what comes next. Before calls everything goes home
-//! ([`StackCache::flush`]). The ways into a join agree on that, or on a [`super::Shape`] that leaves the top in
-//! registers.
+//! ([`StackCache::flush`]), or arguments to where the callee wants them and the rest home ([`StackCache::pass`]). The
+//! ways into a join agree on everything at home, or on a [`super::Shape`] that leaves the top in registers.
 //!
 //! **Invariants.**
 //! - A register belongs to one entry, or to the client that took or popped it, or it is free.
@@ -482,19 +482,26 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> StackCache<K, C> 
 
     /// Store the value at `at` in its home and free its registers.
     pub(super) fn send_home<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, at: usize) {
-        if self.is_home(at) {
+        if !self.is_home(at) {
+            self.send_to(emit, at, self.home(at));
+        }
+    }
+
+    /// Store the value at `at` in a slot and free its registers, unless it is there already, with its tag.
+    pub(super) fn send_to<E: Emit<Kind = K, Const = C>>(&mut self, emit: &mut E, at: usize, slot: Slot) {
+        let there = self.entries[at].payload == Payload::Slot(slot);
+        if there && (self.is_home(at) || self.entries[at].tag == Tag::InSlot) {
             return;
         }
         self.lift(emit, at);
-        let home = self.home(at);
         let entry = self.entries[at];
-        self.watch.over(emit).store(home, &entry);
+        self.watch.over(emit).store(slot, &entry);
         self.release_entry(&entry);
         let tag = match entry.tag {
             Tag::Known(kind) => Tag::Known(kind),
             _ => Tag::InSlot,
         };
-        self.entries[at] = Entry { payload: Payload::Slot(home), tag };
+        self.entries[at] = Entry { payload: Payload::Slot(slot), tag };
     }
 
     /// Move the value at `at` to registers, if it is in a slot.

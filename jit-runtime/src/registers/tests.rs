@@ -1,4 +1,4 @@
-//! The checker of the operand-stack cache: a machine of symbols that runs the moves which the cache
+//! The checker of the operand-stack cache: a machine of numbers that runs the moves which the cache
 //! asks for, beside a plain stack that never moved anything. After every step each entry must denote,
 //! on that machine, the value that the plain stack has.
 
@@ -8,8 +8,12 @@ use jit_asm::{Gpr, RegSet};
 use std::collections::BTreeMap;
 
 pub(super) mod join;
+pub(super) mod shape;
+pub(super) mod watch;
 
 const LOCALS: u32 = 4;
+/// A local whose kind the client knows, and whose tag is nowhere.
+const TAGLESS: u32 = 3;
 
 /// A value: its payload and its tag, as names. Constants have the kind of their parity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,10 +26,12 @@ fn constant(c: u64) -> Value {
     Value { payload: c, tag: c % 2 }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default, PartialEq)]
 struct Machine {
     registers: BTreeMap<Gpr, u64>,
     slots: BTreeMap<Slot, Value>,
+    /// How many it was asked for.
+    moves: usize,
 }
 
 impl Machine {
@@ -58,20 +64,25 @@ impl Emit for Machine {
     type Const = u64;
 
     fn load_payload(&mut self, to: Gpr, from: Slot) {
+        self.moves += 1;
         self.registers.insert(to, self.slot(from).payload);
     }
     fn load_tag(&mut self, to: Gpr, from: Slot) {
+        self.moves += 1;
         self.registers.insert(to, self.slot(from).tag);
     }
     fn load_const(&mut self, to: Gpr, value: u64) {
+        self.moves += 1;
         self.registers.insert(to, value);
     }
     fn copy(&mut self, to: Gpr, from: Gpr) {
+        self.moves += 1;
         self.registers.insert(to, self.register(from));
     }
     fn store(&mut self, to: Slot, value: &Entry<u64, u64>) {
         assert!(!matches!(value.payload, Payload::Slot(_)), "only constants and registers are stored");
         let value = self.denoted(value);
+        self.moves += 1;
         self.slots.insert(to, value);
     }
 }
@@ -100,9 +111,23 @@ impl Bench {
         for n in 0..LOCALS {
             let value = bench.fresh_value();
             bench.locals.push(value);
-            bench.machine.slots.insert(Slot(n), value);
+            bench.store_local(n);
         }
         bench
+    }
+
+    /// What the client writes to the slot of a local.
+    fn store_local(&mut self, n: u32) {
+        let mut value = self.locals[n as usize];
+        if n == TAGLESS {
+            value.tag = u64::MAX;
+        }
+        self.machine.slots.insert(Slot(n), value);
+    }
+
+    fn local(&self, n: u32) -> Entry<u64, u64> {
+        let tag = if n == TAGLESS { Tag::Known(self.locals[n as usize].tag) } else { Tag::InSlot };
+        Entry { payload: Payload::Slot(Slot(n)), tag }
     }
 
     fn fresh_value(&mut self) -> Value {
@@ -130,7 +155,7 @@ impl Bench {
             1 => {
                 let n = u.int_in_range(0..=LOCALS - 1)?;
                 self.model.push(self.locals[n as usize]);
-                let entry = Entry { payload: Payload::Slot(Slot(n)), tag: Tag::InSlot };
+                let entry = self.local(n);
                 self.cache.push(&mut self.machine, entry);
             }
             2 => {
@@ -233,7 +258,7 @@ impl Bench {
         let value = self.fresh_value();
         self.cache.before_write(&mut self.machine, Slot(n));
         self.locals[n as usize] = value;
-        self.machine.slots.insert(Slot(n), value);
+        self.store_local(n);
         Ok(())
     }
 

@@ -13,13 +13,14 @@
 //! which nobody writes. Control that comes from elsewhere brings new symbols. Behind a check that cannot pass nothing
 //! is looked at until it does.
 //!
-//! **Cost.** In a debug build a look at [`REACH`] entries for each change of the cache; nothing in others, where all of
-//! this is empty.
+//! **Cost.** In a debug build a look at [`REACH`] entries for each change of the cache, whatever the depth: a few
+//! microseconds where nothing is optimised. Compiling twenty thousand operands deep takes six times as long by it, and
+//! programs whose stacks are short take as long as before. Nothing in other builds, where all of this is empty.
 
 use super::stack::{Emit, Entry, Payload, REACH, Slot, Tag};
 use core::fmt::{self, Debug};
 use jit_asm::Gpr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Whether the checkers run.
 pub(super) const ON: bool = cfg!(debug_assertions);
@@ -42,8 +43,10 @@ type Value<K, C> = [Word<K, C>; 2];
 /// The plain stack and the machine.
 #[derive(Clone)]
 pub(super) struct Watch<K, C> {
-    /// `None`: what stands in its home, too deep to be looked at.
-    stack: Vec<Option<Value<K, C>>>,
+    /// How many values, from the bottom, stand in their homes, too deep to be looked at since control came here.
+    deep: usize,
+    /// Those above.
+    stack: VecDeque<Value<K, C>>,
     registers: [Word<K, C>; 16],
     slots: BTreeMap<Slot, Value<K, C>>,
     symbols: u32,
@@ -64,7 +67,8 @@ impl<K, C> Debug for Watch<K, C> {
 impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> Watch<K, C> {
     pub(super) fn new() -> Self {
         Watch {
-            stack: vec![],
+            deep: 0,
+            stack: VecDeque::new(),
             registers: [Word::Unknown; 16],
             slots: BTreeMap::new(),
             symbols: 0,
@@ -84,9 +88,8 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> Watch<K, C> {
         self.slots.clear();
         self.learnt.clear();
         self.dead = false;
-        let deep = entries.len().saturating_sub(REACH + 1);
-        self.stack.resize(deep, None);
-        for (at, entry) in entries.iter().enumerate().skip(deep) {
+        self.deep = entries.len().saturating_sub(REACH + 1);
+        for (at, entry) in entries.iter().enumerate().skip(self.deep) {
             self.push(entry, Slot(first_home + at as u32));
         }
     }
@@ -112,7 +115,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> Watch<K, C> {
             (Tag::InSlot, Payload::Slot(slot)) => self.read(slot)[1],
             (Tag::InSlot, _) => Word::Unknown,
         };
-        self.stack.push(Some([payload, tag]));
+        self.stack.push_back([payload, tag]);
     }
 
     /// The client pops `entry`; `deep` comes within reach: which value, its tag, and the home in which it is.
@@ -120,14 +123,15 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> Watch<K, C> {
         if !ON {
             return;
         }
-        self.stack.pop();
+        self.stack.pop_back();
         entry.registers().iter().for_each(|r| self.forget(r));
         if let Some((at, tag, home)) = deep
-            && self.stack[at].is_none()
+            && at < self.deep
         {
             let value = self.new_value(tag);
             self.slots.insert(home, value);
-            self.stack[at] = Some(value);
+            self.stack.push_front(value);
+            self.deep -= 1;
         }
     }
 
@@ -142,7 +146,7 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> Watch<K, C> {
     /// The top once more.
     pub(super) fn dup(&mut self) {
         if ON {
-            self.stack.extend_from_within(self.stack.len() - 1..);
+            self.stack.push_back(self.stack[self.stack.len() - 1]);
         }
     }
 
@@ -151,8 +155,9 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> Watch<K, C> {
         if !ON {
             return;
         }
-        let Some(value) = &mut self.stack[at] else { return };
-        match value[1] {
+        // Of what is deeper the kind is asked when it comes within reach.
+        let Some(at) = at.checked_sub(self.deep) else { return };
+        match self.stack[at][1] {
             Word::Symbol(symbol) => {
                 let known = *self.learnt.entry(symbol).or_insert(kind);
                 self.dead |= known != kind;
@@ -209,12 +214,13 @@ impl<K: Copy + PartialEq + Debug, C: Copy + PartialEq + Debug> Watch<K, C> {
         if !ON || self.dead {
             return Ok(());
         }
-        if self.stack.len() != entries.len() {
-            return Err(self.stack.len().min(entries.len()));
+        let values = self.deep + self.stack.len();
+        if values != entries.len() || from < self.deep {
+            return Err(values.min(entries.len()));
         }
-        for (at, (entry, wanted)) in entries.iter().zip(&self.stack).enumerate().skip(from) {
-            let found = self.denoted(entry);
-            if !wanted.is_some_and(|wanted| (0..2).all(|n| self.same(found[n], wanted[n]))) {
+        for (at, entry) in entries.iter().enumerate().skip(from) {
+            let (found, wanted) = (self.denoted(entry), self.stack[at - self.deep]);
+            if !(0..2).all(|n| self.same(found[n], wanted[n])) {
                 return Err(at);
             }
         }

@@ -1,7 +1,7 @@
-//! Agreement at joins on the machine of symbols: one random way opens a join, another one agrees to it, and
+//! Agreement at joins on the machine of numbers: one random way opens a join, another one agrees to it, and
 //! afterwards the shape denotes the values of each way on its own machine.
 
-use super::super::join::{Disagreement, Shape};
+use super::super::shape::{Disagreement, Shape};
 use super::{Bench, Value, constant};
 use crate::registers::stack::{Entry, Payload, Slot, StackCache, Tag};
 use arbtest::arbitrary::{Result, Unstructured};
@@ -14,7 +14,7 @@ fn tag_of(kind: u64) -> Option<u64> {
 }
 
 /// A way that comes to a join with `depth` values.
-fn way(u: &mut Unstructured<'_>, registers: usize, window: usize, depth: usize) -> Result<Bench> {
+pub(super) fn way(u: &mut Unstructured<'_>, registers: usize, window: usize, depth: usize) -> Result<Bench> {
     let mut bench = Bench::new(registers, window);
     for _ in 0..u.int_in_range(0..=12)? {
         bench.step(u)?;
@@ -76,7 +76,7 @@ fn every_way_brings_its_values_to_the_places_of_the_shape() {
 }
 
 /// A way whose values are in these registers, of kind 0, each with its number as the value.
-fn in_registers(order: &[Gpr]) -> Bench {
+pub(super) fn in_registers(order: &[Gpr]) -> Bench {
     let mut bench = Bench::new(6, 6);
     for &r in order {
         bench.cache.claim(&mut bench.machine, r);
