@@ -15,7 +15,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jit-vm", &["jit-runtime"]),
 ];
 
-/// Each module of `jit-runtime` and the modules it may name.
+/// Each module of `jit-runtime` and the modules it may name: the table in `ARCHITECTURE.md`.
 const RUNTIME: &[(&str, &[&str])] = &[
     ("memory", &[]),
     ("registers", &[]),
@@ -27,7 +27,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("tier", &["memory", "deopt", "transition"]),
     ("observe", &["memory", "stitch", "frame", "deopt"]),
     // Asserts of all their types what may go to another thread.
-    ("threads", &["memory", "registers", "stitch", "frame", "transition", "deopt", "tier"]),
+    ("threads", &["memory", "registers", "stitch", "frame", "abi", "transition", "deopt", "tier"]),
 ];
 
 /// Each module of `jit-asm`, and of its `x64`, and what it may name.
@@ -171,6 +171,44 @@ fn modules_keep_their_walls() {
     found.extend(broken(&root().join("jit-asm/src"), ASM));
     found.extend(broken(&root().join("jit-vm/src"), VM));
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The rows of the table of `jit-runtime` in `ARCHITECTURE.md`: a module, whom it may name, whether it is a room of
+/// `unsafe`.
+fn rows_of_the_page() -> Vec<(String, Vec<String>, bool)> {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the page");
+    let table = page.split("\n| module | may name |").nth(1).expect("the table").lines().skip(2);
+    let row = |line: &str| {
+        let [_, module, may, _, room, _] = line.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
+            panic!("{line} is no row")
+        };
+        let may = may.split(", ").filter(|named| *named != "nobody").map(str::to_owned).collect();
+        (module.trim_matches('`').to_owned(), may, !room.is_empty())
+    };
+    table.take_while(|line| line.starts_with('|')).map(row).collect()
+}
+
+#[test]
+fn the_page_has_the_same_table() {
+    let page = rows_of_the_page();
+    let page: Vec<(&str, Vec<&str>)> =
+        page.iter().map(|(m, may, _)| (&**m, may.iter().map(|m| &**m).collect())).collect();
+    let here: Vec<(&str, Vec<&str>)> = RUNTIME.iter().map(|(m, may)| (*m, may.to_vec())).collect();
+    assert_eq!(page, here);
+}
+
+/// Only rooms take the lint away that denies `unsafe`, and each of them needs to.
+#[test]
+fn unsafe_stays_in_its_rooms() {
+    for (module, _, is_room) in rows_of_the_page() {
+        let takes_it_away = |file: &PathBuf| {
+            let text = fs::read_to_string(file).expect("a readable source");
+            code(&text).contains("allow(unsafe_code")
+        };
+        let found: Vec<_> =
+            files_of(&root().join("jit-runtime/src"), &module).into_iter().filter(takes_it_away).collect();
+        assert_eq!(!found.is_empty(), is_room, "{module}: {found:?}");
+    }
 }
 
 /// Every module stands in the table: one that does not would have no walls at all.
