@@ -8,6 +8,7 @@ use jit_runtime::observe::{Count, Detail, JitDump, PerfMap, Source, Statistics};
 use jit_runtime::stitch::{About, Assembler, Code, CodePtr, Constant, Function, SourcePosition};
 use jit_runtime::{templates, x64};
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -95,6 +96,55 @@ fn observers_are_told_what_happens_in_the_order_in_which_it_does() {
         "published 3 (113 bytes), patched 1 (4 bytes), freed 4 (153 bytes), at most 112 bytes; replaced 1"
     ]
     .assert_eq(&statistics.to_string());
+}
+
+/// A panic of an observer goes to whoever published or freed the code, and the heap is as if there had been none: the
+/// room is free again, and those who were told of the code are told of its end.
+#[test]
+fn an_observer_may_panic() {
+    let heap = heap();
+    let statistics = heap.observe(Statistics::default());
+    let panics = Arc::new(Mutex::new(""));
+    let when = Arc::clone(&panics);
+    heap.observe(move |event: &Event<'_>| {
+        let what = match event {
+            Event::Published { .. } => "published",
+            Event::Freed { .. } => "freed",
+            _ => "",
+        };
+        let wanted = *when.lock().unwrap();
+        assert!(what.is_empty() || what != wanted, "as wanted");
+    });
+    let kept = publish(&heap, Assembler::new(), "kept");
+    let used = heap.stats().used;
+    let panic_when = |event| *panics.lock().unwrap() = event;
+
+    panic_when("published");
+    catch_unwind(AssertUnwindSafe(|| publish(&heap, Assembler::new(), "f"))).expect_err("it panics");
+    assert_eq!(heap.stats().used, used);
+    panic_when("");
+    let code = publish(&heap, Assembler::new(), "f");
+    let freed = code.address();
+    panic_when("freed");
+    catch_unwind(AssertUnwindSafe(|| drop(code))).expect_err("it panics");
+    assert_eq!(heap.stats().used, used);
+    // What is dropped in the middle of another panic adds none, which would end the process.
+    panic_when("");
+    let code = publish(&heap, Assembler::new(), "f");
+    assert_eq!(code.address(), freed, "the room was free");
+    panic_when("freed");
+    let text = catch_unwind(AssertUnwindSafe(|| {
+        let _code = code;
+        panic!("the first");
+    }));
+    assert_eq!(text.expect_err("it panics").downcast_ref(), Some(&"the first"));
+    assert_eq!(heap.stats().used, used);
+
+    panic_when("");
+    drop(kept);
+    let (times, bytes) = (4, 160);
+    let statistics = statistics.lock().unwrap();
+    assert_eq!((statistics.published, statistics.freed), (Count { times, bytes }, Count { times, bytes }));
 }
 
 /// A line of a map: start, size, name.

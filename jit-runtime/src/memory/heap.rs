@@ -2,11 +2,13 @@
 
 use super::MemoryError;
 use super::observer::{Event, Observer};
-use super::pages::{self, Mapping, Pages, Strategy};
-use super::rooms::{GRANULE, Rooms};
+use super::pages::{self, Pages, Strategy};
+use super::region::{Growth, Place, Region};
+use super::rooms::GRANULE;
 use core::any::Any;
 use core::fmt;
 use core::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What stands for a region as long as it is mapped: dropped just before it is unmapped.
@@ -158,7 +160,7 @@ impl CodeHeap {
     /// [`CodeHeap::publish`], with what observers are to be told of the code: asked for only where there is one.
     pub(crate) fn publish_about(
         &self,
-        space: Space,
+        mut space: Space,
         code: &[u8],
         about: impl FnOnce() -> Box<dyn Any>,
     ) -> Result<Block, MemoryError> {
@@ -171,14 +173,13 @@ impl CodeHeap {
         let Place { id, range, address } = space.room.place.clone();
         let mut heap = self.lock();
         heap.change(id, range.start, code)?;
+        // From here on its room holds code, and whoever is told of it is told of its end, also if one panics.
+        space.room.published = Some(code.len());
         if !heap.observers.is_empty() {
             heap.tell(&Event::Published { address, bytes: code, about: &*about() });
         }
         drop(heap);
-        let Space { mut room, .. } = space;
-        room.published = Some(code.len());
-        // From here on its room holds code, and is poisoned before it is given out again.
-        Ok(Block { code: Arc::new(Code { room, address, len: code.len() }) })
+        Ok(Block { code: Arc::new(Code { room: space.room, address, len: code.len() }) })
     }
 
     /// Have `hook` told of every region: of those that are mapped, now, and of each new one before
@@ -338,14 +339,6 @@ impl Block {
     }
 }
 
-/// Where a room is: its region's number, its bytes there, its address.
-#[derive(Clone, Debug)]
-struct Place {
-    id: u64,
-    range: Range<usize>,
-    address: usize,
-}
-
 /// A room that was taken, given back when this is dropped.
 #[derive(Debug)]
 struct Room {
@@ -358,13 +351,21 @@ struct Room {
 impl Drop for Room {
     fn drop(&mut self) {
         let mut heap = self.heap.lock();
-        if let Some(len) = self.published {
-            heap.tell(&Event::Freed { address: self.place.address, len });
-        }
+        // Whatever an observer does, the room is free.
+        let told = self.published.map_or(Ok(()), |len| {
+            let event = Event::Freed { address: self.place.address, len };
+            catch_unwind(AssertUnwindSafe(|| heap.tell(&event)))
+        });
         let unmapped = heap.free(self.place.id, &self.place.range);
         // The region is unmapped after the lock is released: its guards are code of others.
         drop(heap);
         drop(unmapped);
+        // A second panic at a time would end the process.
+        if let Err(panic) = told
+            && !std::thread::panicking()
+        {
+            resume_unwind(panic);
+        }
     }
 }
 
@@ -450,8 +451,7 @@ impl Heap {
         let guards = self.hooks.iter_mut().map(|(_, hook)| hook(mapping.address(), mapping.len())).collect();
         let id = self.next_id;
         self.next_id += 1;
-        let rooms = Rooms::new(len);
-        self.regions.push(Region { guards, mapping, id, rooms, grown: 0, shut: vec![], dirty: vec![] });
+        self.regions.push(Region::new(id, mapping, guards));
         Ok(self.regions.last_mut().expect("just pushed"))
     }
 
@@ -459,134 +459,11 @@ impl Heap {
     fn free(&mut self, id: u64, range: &Range<usize>) -> Option<Region> {
         let last = self.regions.len() == 1;
         let region = self.region(id);
-        region.dirty.push(range.clone());
-        region.settle();
+        region.give_back(range.clone());
         if last || !region.rooms.is_whole(region.mapping.len()) {
             return None;
         }
         let at = self.regions.iter().position(|r| r.id == id)?;
         Some(self.regions.swap_remove(at))
-    }
-}
-
-/// What a region may take when it grows.
-struct Growth {
-    page: usize,
-    /// Bytes to grow by: whole pages.
-    step: usize,
-    limit: usize,
-    /// Bytes that are accessible in all regions.
-    mapped: usize,
-    /// Bytes of the space that is asked for.
-    len: usize,
-}
-
-impl Growth {
-    /// Whether `more` bytes may become accessible.
-    fn check(&self, more: usize) -> Result<(), MemoryError> {
-        let Growth { limit, mapped, len, .. } = *self;
-        if more <= limit.saturating_sub(mapped) {
-            Ok(())
-        } else {
-            Err(MemoryError::Full { limit, mapped, len })
-        }
-    }
-
-    /// Where a region of `whole` bytes that has `grown` is to end so that it has at least `end`: a step
-    /// further, or what the limit leaves.
-    fn end(&self, grown: usize, end: usize, whole: usize) -> Result<usize, MemoryError> {
-        let least = end.next_multiple_of(self.page).min(whole);
-        self.check(least - grown)?;
-        let most = grown.saturating_add(self.limit - self.mapped) & !(self.page - 1);
-        Ok(end.next_multiple_of(self.step).min(whole).min(most).max(least))
-    }
-}
-
-/// One mapping and the rooms in it. Guards are the first field: they are dropped before the mapping.
-struct Region {
-    guards: Vec<RegionGuard>,
-    mapping: Box<dyn Mapping>,
-    id: u64,
-    rooms: Rooms,
-    /// Bytes from the start that are accessible. All rooms taken are below.
-    grown: usize,
-    /// Ranges whose `finish` the host refused: not executable until it agrees.
-    shut: Vec<Range<usize>>,
-    /// Rooms that were given back and hold code yet: to be poisoned, then free.
-    dirty: Vec<Range<usize>>,
-}
-
-impl Region {
-    /// Take a room and have it accessible; `None` when there is none of `len` bytes.
-    fn place(&mut self, len: usize, growth: &Growth) -> Result<Option<(Place, Range<usize>)>, MemoryError> {
-        let Some(range) = self.rooms.take(len) else { return Ok(None) };
-        if range.end > self.grown
-            && let Err(error) = self.grow(range.end, growth)
-        {
-            self.rooms.give(range);
-            return Err(error);
-        }
-        let base = self.mapping.address();
-        let place = Place { id: self.id, address: base + range.start, range };
-        Ok(Some((place, base..base + self.mapping.len())))
-    }
-
-    /// Make at least `end` bytes accessible, poisoned.
-    fn grow(&mut self, end: usize, growth: &Growth) -> Result<(), MemoryError> {
-        let end = growth.end(self.grown, end, self.mapping.len())?;
-        let fresh = self.grown..end;
-        self.mapping.begin(fresh.clone())?;
-        self.mapping.poison(fresh.clone());
-        self.mapping.flush(fresh.clone());
-        self.mapping.finish(fresh)?;
-        self.grown = end;
-        Ok(())
-    }
-
-    /// Its side of the door.
-    fn change(&mut self, offset: usize, bytes: &[u8]) -> Result<(), MemoryError> {
-        self.settle();
-        let range = offset..offset + bytes.len();
-        if range.is_empty() {
-            return Ok(());
-        }
-        self.mapping.begin(range.clone())?;
-        self.mapping.write(offset, bytes);
-        self.mapping.flush(range.clone());
-        self.finish(range)
-    }
-
-    /// Close the door behind a change. What the host refuses twice is tried again by every later change.
-    fn finish(&mut self, range: Range<usize>) -> Result<(), MemoryError> {
-        if self.mapping.finish(range.clone()).is_ok() {
-            return Ok(());
-        }
-        let refusal = self.mapping.finish(range.clone());
-        if refusal.is_err() {
-            self.shut.push(range);
-        }
-        refusal
-    }
-
-    /// Do what was due and what the host refused before: make pages executable again, poison rooms that
-    /// were given back and free them. What it refuses again stays due.
-    fn settle(&mut self) {
-        while let Some(range) = self.shut.pop() {
-            if self.mapping.finish(range.clone()).is_err() {
-                self.shut.push(range);
-                return;
-            }
-        }
-        while let Some(range) = self.dirty.pop() {
-            if self.mapping.begin(range.clone()).is_err() {
-                self.dirty.push(range);
-                return;
-            }
-            self.mapping.poison(range.clone());
-            self.mapping.flush(range.clone());
-            // Poison that cannot run yet traps as well: the room is free either way.
-            let _ = self.finish(range.clone());
-            self.rooms.give(range);
-        }
     }
 }

@@ -74,6 +74,7 @@ mod near;
 mod observer;
 mod pages;
 mod policy;
+mod region;
 mod rooms;
 #[cfg(test)]
 mod tests;

@@ -48,7 +48,8 @@ pub enum Event<'a> {
 /// Whoever is told by [`super::CodeHeap::observe`]. Also a closure that takes a `&Event`.
 ///
 /// It is told while the heap is locked, so events come in the order in which they happen, and it must not use
-/// that heap, nor drop code of it.
+/// that heap, nor drop code of it. If it panics, so does what it was told of: code that was to be published is freed,
+/// code that was to be freed is.
 pub trait Observer: Send {
     /// Something happened.
     fn event(&mut self, event: &Event<'_>);
