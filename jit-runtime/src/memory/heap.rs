@@ -97,7 +97,7 @@ impl CodeHeap {
     /// # Errors
     /// As [`CodeHeap::new`].
     pub fn with(options: HeapOptions) -> Result<CodeHeap, MemoryError> {
-        Ok(CodeHeap::over(pages::open(options.strategy)?, options))
+        Ok(CodeHeap::on(pages::open(options.strategy)?, options))
     }
 
     /// An empty heap with the options of [`HeapOptions::probe`].
@@ -109,8 +109,28 @@ impl CodeHeap {
     }
 
     /// A heap over pages of the caller's own.
+    ///
+    /// # Safety
+    /// The heap's promises are those of its pages. Each mapping is memory of this process at the addresses that it
+    /// says, which nobody else has and nobody else has told an unwinder of, until it is dropped; its bytes change as
+    /// [`Mapping`](super::Mapping) says, and not otherwise. Where they are not (in a test), no code of the heap is run,
+    /// and no [`Gate`](crate::transition::Gate) is made for it.
+    ///
+    /// ```compile_fail,E0133
+    /// use jit_runtime::memory::{CodeHeap, HeapOptions, Pages};
+    ///
+    /// fn heap(pages: Box<dyn Pages>, options: HeapOptions) -> CodeHeap {
+    ///     CodeHeap::over(pages, options) // error: call to unsafe function
+    /// }
+    /// ```
     #[must_use]
-    pub fn over(pages: Box<dyn Pages>, options: HeapOptions) -> CodeHeap {
+    #[allow(unsafe_code)] // a promise is asked for here; nothing in this file is unsafe to do
+    pub unsafe fn over(pages: Box<dyn Pages>, options: HeapOptions) -> CodeHeap {
+        CodeHeap::on(pages, options)
+    }
+
+    /// The same without a promise: of pages of ours, or where no code is run.
+    pub(super) fn on(pages: Box<dyn Pages>, options: HeapOptions) -> CodeHeap {
         let (regions, hooks, observers) = (vec![], vec![], vec![]);
         let heap = Heap { pages, options, regions, hooks, observers, next_id: 0 };
         CodeHeap { shared: Arc::new(Mutex::new(heap)) }

@@ -185,7 +185,7 @@ fn over_fake_pages<R: Random>(
     pages.be_quiet();
     let options =
         HeapOptions { region_size: 256, step: 64, limit: 2048, ..HeapOptions::new(Strategy::ProtectFlip) };
-    let heap = CodeHeap::over(Box::new(pages.clone()), options);
+    let heap = CodeHeap::on(Box::new(pages.clone()), options);
     let look = |at: usize, len: usize| pages.bytes(at, len);
     let run = |at: usize, len: usize| pages.run(at, len);
     let mut model = model(heap, random, 70, &look);

@@ -9,7 +9,7 @@ use std::time::Duration;
 fn fake() -> (CodeHeap, FakePages) {
     let pages = FakePages::default();
     let options = HeapOptions { region_size: 128, step: 32, ..HeapOptions::new(Strategy::ProtectFlip) };
-    (CodeHeap::over(Box::new(pages.clone()), options), pages)
+    (CodeHeap::on(Box::new(pages.clone()), options), pages)
 }
 
 fn publish(heap: &CodeHeap, code: &[u8]) -> Result<Block, MemoryError> {
@@ -354,7 +354,7 @@ fn a_limit_is_kept() {
     let pages = FakePages::default();
     let options =
         HeapOptions { region_size: 128, step: 48, limit: 200, ..HeapOptions::new(Strategy::ProtectFlip) };
-    let heap = CodeHeap::over(Box::new(pages.clone()), options);
+    let heap = CodeHeap::on(Box::new(pages.clone()), options);
     let mut blocks: Vec<Block> = vec![];
     let error = loop {
         match publish(&heap, &[7; 32]) {
