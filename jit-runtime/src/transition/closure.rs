@@ -54,9 +54,14 @@ pub struct Closure<F> {
     message = "`{G}` is not called as a function of the type `{Self}`",
     note = "the type of the function is `extern \"C\" fn` or `extern \"C-unwind\" fn`, and the closure takes and returns what it says"
 )]
-pub trait Calls<G>: Signature {
+pub trait Calls<G>: Signature + sealed::Sealed<G> {
     /// The function that takes the address of a `G` and the arguments, and calls it.
     fn function() -> usize;
+}
+
+mod sealed {
+    /// [`super::Closure`] believes the address that it is told, so nobody else tells one.
+    pub trait Sealed<G> {}
 }
 
 impl<F> Closure<F> {
@@ -96,6 +101,7 @@ macro_rules! closures {
         closures!(@one "C-unwind", $($arg)*);
     };
     (@one $abi:literal, $($arg:ident)*) => {
+        impl<R: AbiReturn, $($arg: AbiValue,)* G: Fn($($arg),*) -> R> sealed::Sealed<G> for extern $abi fn($($arg),*) -> R {}
         impl<R: AbiReturn, $($arg: AbiValue,)* G: Fn($($arg),*) -> R> Calls<G> for extern $abi fn($($arg),*) -> R {
             fn function() -> usize {
                 /// # Safety
