@@ -15,6 +15,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next().as_deref(), arguments.next()) {
         (Some("debugged"), strategy) => looked_at::debugged(strategy.as_deref() == Some("flip")),
+        (Some("debugged-c"), _) => looked_at::debugged_c(),
         (Some("dumped"), Some(directory)) => looked_at::dumped(directory.as_ref()),
         (Some("mapped"), _) => looked_at::mapped(),
         _ => tools::all(),

@@ -233,6 +233,11 @@ impl CodeHeap {
         observer
     }
 
+    /// Whether there is an observer.
+    pub(crate) fn is_observed(&self) -> bool {
+        !self.lock().observers.is_empty()
+    }
+
     /// Tell observers something that happened to the code at `address`, such as that it was replaced.
     pub fn note(&self, address: usize, note: &'static str) {
         self.lock().tell(&Event::Noted { address, note });

@@ -2,9 +2,10 @@
 
 use super::unwind;
 use crate::frame::callable_region_record;
-use crate::memory::{CodeHeap, HeapOptions, MemoryError, Strategy};
+use crate::memory::{CodeHeap, HeapOptions, HeapStats, MemoryError, Observer, Strategy};
 use crate::stitch::{Code, Sealed, StitchError};
 use core::fmt;
+use std::sync::{Arc, Mutex};
 
 /// A heap for [`CFunction`](crate::abi::CFunction)s. An unwinder finds its way from every instruction of them, and the
 /// registers that they have saved; a panic of a Rust function that they call passes through.
@@ -80,11 +81,37 @@ impl CHeap {
         Ok(CHeap { heap })
     }
 
+    /// An empty heap whose code is told to the observers that the other one has now.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn apart_from(heap: &CodeHeap, options: HeapOptions) -> Result<CHeap, CHeapError> {
+        CHeap::describe(heap.apart(options))
+    }
+
+    /// Have `observer` told of the code from now on, as by [`CodeHeap::observe`]. What it is told of each piece has the
+    /// record of its frames ([`Event::Described`](crate::memory::Event::Described)), which debuggers need.
+    pub fn observe<O: Observer + 'static>(&self, observer: O) -> Arc<Mutex<O>> {
+        self.heap.observe(observer)
+    }
+
+    /// How many bytes stand for what.
+    #[must_use]
+    pub fn stats(&self) -> HeapStats {
+        self.heap.stats()
+    }
+
     /// Place and link code, and make it executable.
     ///
     /// # Errors
     /// The host refuses memory.
     pub fn publish(&self, sealed: Sealed) -> Result<Code, StitchError> {
-        sealed.publish(&self.heap)
+        let code = sealed.publish(&self.heap)?;
+        if self.heap.is_observed()
+            && let Ok(record) = callable_region_record(code.address(), code.len())
+        {
+            self.heap.describe(code.address(), &record);
+        }
+        Ok(code)
     }
 }

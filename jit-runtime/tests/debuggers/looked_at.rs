@@ -1,10 +1,11 @@
 //! The process that is looked at: Rust, JIT code that calls JIT code, and Rust again.
 
+use jit_runtime::abi::CFunction;
 use jit_runtime::frame::{enter_frame, leave_frame};
-use jit_runtime::memory::{CodeHeap, Strategy};
+use jit_runtime::memory::{CodeHeap, HeapOptions, Strategy};
 use jit_runtime::observe::{Gdb, JitDump, PerfMap, Source};
 use jit_runtime::stitch::{Assembler, Code, Function, SourcePosition};
-use jit_runtime::transition::{Gate, Machine};
+use jit_runtime::transition::{CHeap, EntryPoint, Gate, Machine};
 use jit_runtime::{templates, x64};
 use std::path::Path;
 
@@ -69,6 +70,29 @@ pub(crate) fn debugged(flip: bool) {
     let result = unsafe { gate.enter(&raw mut machine, outer.address(), 0) };
     assert_eq!(result.map(|(value, _)| value), Ok(42));
     drop((inner, outer));
+    code_is_gone();
+}
+
+/// Runs `c_function`, which has saved rbx and r15, and calls Rust.
+pub(crate) fn debugged_c() {
+    type F = extern "C-unwind" fn(*mut Machine, u64) -> u64;
+    let heap = CodeHeap::new(Strategy::ProtectFlip).expect("Linux on x86-64");
+    heap.observe(Gdb::new());
+    let heap = CHeap::apart_from(&heap, HeapOptions::new(Strategy::ProtectFlip)).expect("as before");
+    let mut asm = Assembler::new();
+    asm.set_name("c_function");
+    let mut f = CFunction::<F>::begin(&mut asm);
+    let (machine, value) = f.arguments();
+    x64!(f => mov ebx, 1; mov r15d, 2);
+    let result = f.call(called_by_code as F, (machine, value));
+    f.ret(result);
+    let entry = f.finish().expect("it keeps the ABI");
+    let code = asm.seal().and_then(|sealed| heap.publish(sealed)).expect("room for code");
+    code_is_there();
+    // SAFETY: the function passes its arguments on, to a function that takes any, and writes rbx and r15.
+    let f = unsafe { EntryPoint::of_function(code, entry) }.expect("it is in this code");
+    assert_eq!(f.call(std::ptr::null_mut(), 41), 42);
+    drop(f);
     code_is_gone();
 }
 

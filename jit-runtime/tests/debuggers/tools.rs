@@ -8,6 +8,7 @@ pub(crate) fn all() {
     gdb_shows_frames_of_code_and_of_rust_beyond();
     gdb_steps_through_code();
     gdb_finds_the_registers_of_rust();
+    gdb_finds_the_caller_of_a_c_function();
     perf_knows_functions_and_their_callers();
 }
 
@@ -43,7 +44,9 @@ fn gdb(strategy: &str, steps: &[&[&str]]) -> Option<Vec<String>> {
     let program = this_program();
     let mut arguments = vec!["-batch", "-nx"];
     arguments.extend(commands.iter().flat_map(|command| ["-ex", command]));
-    arguments.extend(["--args", &program, "debugged", strategy]);
+    let what = if strategy == "c" { ["debugged-c", "flip"] } else { ["debugged", strategy] };
+    arguments.extend(["--args", &program]);
+    arguments.extend(what);
     let said = ask("gdb", &arguments)?;
     if said.contains("ptrace") || said.contains("Operation not permitted") {
         eprintln!("gdb may not debug here, and nothing is claimed of it:\n{said}");
@@ -119,16 +122,40 @@ fn gdb_steps_through_code() {
     println!("gdb finds callers from every instruction that begins or ends a body");
 }
 
+const REGISTERS: &str = "printf \"%lx %lx %lx %lx %lx\\n\", $rbx, $r12, $r13, $r14, $r15";
+
+/// The registers of each part that prints them behind a colon.
+fn registers(said: &[String]) -> Vec<&str> {
+    said.iter().filter_map(|part| part.rsplit(':').next()).map(str::trim).collect()
+}
+
+/// A C function saves registers, and its own record says where: by that of JIT code its caller would get what the
+/// function has in them.
+fn gdb_finds_the_caller_of_a_c_function() {
+    let steps: [&[&str]; 4] = [
+        &["break *((char *) c_function)", "continue", "echo :", REGISTERS],
+        &["continue", "bt"],
+        &["frame function c_function", "up", "echo :", REGISTERS],
+        &["frame 0", "continue", "info symbol c_function"],
+    ];
+    let Some(said) = gdb("c", &steps) else { return };
+    let found = frames(&said[1]);
+    assert!(found.starts_with(&["called_by_code", "c_function"]), "{}", said[1]);
+    assert!(found.last() == Some(&"main") && !found.contains(&"??"), "{}", said[1]);
+    assert_eq!(registers(&said)[0], registers(&said)[2], "{said:?}");
+    assert!(said[3].contains("No symbol \"c_function\""), "{}", said[3]);
+    println!("gdb finds the registers that Rust had when it called a C function");
+}
+
 /// The trampoline has a record of its own: by that of a body, its caller would get the registers of the code.
 fn gdb_finds_the_registers_of_rust() {
-    const REGISTERS: &str = "printf \"%lx %lx %lx %lx %lx\\n\", $rbx, $r12, $r13, $r14, $r15";
     let steps: [&[&str]; 3] = [
         &["break *((char *) gate)", "continue", "echo :", REGISTERS],
         &["continue", "frame function gate", "up", "echo :", REGISTERS],
         &["frame function inner", "echo :", REGISTERS],
     ];
     let Some(said) = gdb("flip", &steps) else { return };
-    let registers: Vec<_> = said.iter().filter_map(|part| part.rsplit(':').next()).map(str::trim).collect();
+    let registers = registers(&said);
     assert_eq!(registers[0], registers[1], "{said:?}");
     assert_ne!(registers[0], registers[2], "the code has others: {said:?}");
     println!("gdb finds the registers that Rust had when it called");
