@@ -6,7 +6,7 @@
 //! **Idea.** A failing guard jumps to the cold section, where each exit is one instruction, a `call`. Its
 //! return address is the exit's name: it costs nothing in the hot code, needs no register, and is looked
 //! up in the same frame maps that describe ordinary calls. The called stub ([`capture`]) stores all sixteen
-//! registers and calls the client, who rebuilds the frame from the [`map`], goes on interpreting until
+//! registers and calls the client, who rebuilds the frame from its [map](FrameMaps), goes on interpreting until
 //! the function returns, and hands back what it returned; the stub then returns to the native caller,
 //! who cannot tell the difference.
 //!
@@ -21,8 +21,8 @@
 //! **Cost.** Five bytes an exit, and one jump for all exits of a function.
 
 mod call_exit;
-pub mod exit;
-pub mod map;
+mod exit;
+mod map;
 #[cfg(test)]
 mod tests;
 
