@@ -10,13 +10,13 @@
 //! | module | what it gives |
 //! |---|---|
 //! | [`memory`] | executable memory that is never writable, its reuse and its patching |
-//! | [`stitch`] | an assembler: labels, hot and cold sections, veneers; code as a typestate |
+//! | [`stitch`] | an assembler: labels, hot and cold sections, veneers, positions, patch points; code as a typestate |
 //! | [`frame`] | the frame convention, under which one record unwinds all code |
 //! | [`abi`] | functions that C calls, and calls of C: the System V convention, by types |
-//! | [`transition`] | Rust to native code and back, errors and panics across, bounds of the stack |
+//! | [`transition`] | Rust to native code and back, errors and panics across, bounds of the stack, interrupts, safepoints |
 //! | [`registers`] | the operand-stack cache: the top of a stack machine's stack in registers; parallel moves |
-//! | [`deopt`] | frame maps, and exits that hand the state of the machine over |
-//! | [`tier`] | when to compile, where calls go, what code relies on, when old code is left and freed |
+//! | [`deopt`] | frame maps, and exits of guards and calls that hand the state of the machine over |
+//! | [`tier`] | when to compile, and on which thread; where calls go, what code relies on, when old code is left and freed |
 //! | [`observe`] | listings of finished code; perf, gdb, events and counts |
 //!
 //! `jit-vm` is the client that shows all of it together.
@@ -28,10 +28,11 @@
 //!
 //! | type | | why |
 //! |---|---|---|
-//! | [`memory::CodeHeap`], [`memory::Space`], [`memory::Block`], [`stitch::Code`] | `Send`, `Sync` | handles of a heap behind a lock; its bytes change by aligned stores only, and only at patch points |
+//! | [`memory::CodeHeap`], [`transition::CHeap`], [`memory::Space`], [`memory::Block`], [`stitch::Code`] | `Send`, `Sync` | handles of a heap behind a lock; its bytes change by aligned stores only, and only at patch points |
 //! | [`transition::EntryPoint`], [`transition::Gate`] | `Send`, `Sync` | code that is never written under them; what the code itself touches is in the contract of whoever vouches for it |
 //! | [`stitch::Assembler`], [`stitch::Sealed`], [`registers::StackCache`], [`deopt::FrameMaps`], [`tier::CodeMap`], [`tier::Assumptions`] | `Send`, `Sync` | plain data; a job on another thread compiles and hands over what is sealed |
-//! | labels, patch points, offsets, addresses, options, errors | `Send`, `Sync` | numbers |
+//! | [`transition::Closure`], [`transition::Interrupter`] | `Send`, `Sync` | code calls the one from any thread; the other is for other threads than the machine's |
+//! | labels, patch points, offsets, addresses, options, errors | `Send`, `Sync` | numbers; but [`tier::JobError`], which has what a job panicked with, is not `Sync` |
 //! | [`transition::Machine`] | `Send`, not `Sync` | it points into the stack of the thread that runs its code, and at nothing between two runs. Its stack limit alone is for other threads: an atomic |
 //! | [`transition::Frames`], [`transition::Safepoint`] | neither | they are about the stack of the thread they were made on |
 //! | [`tier::Jobs`] | `Send`, not `Sync` | one thread polls it |

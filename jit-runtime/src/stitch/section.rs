@@ -1,9 +1,7 @@
 //! One buffer of code under construction, and what is known of labels in it.
 
 use super::label::{LabelState, Position};
-
-/// What stands between pieces of code: `int3` (Intel SDM vol. 2), so that a stray jump traps.
-pub(super) const POISON: u8 = 0xCC;
+use crate::memory::POISON;
 
 /// Published code begins at a multiple of this, and so does a section in which something is aligned.
 pub(super) const ALIGNMENT: u32 = 16;

@@ -1,7 +1,7 @@
 //! Calling Rust from JIT code.
 
 use super::Machine;
-use crate::frame::{enter_frame, enter_frame_sized, leave_frame};
+use crate::frame::{CALLER_OWNED_SET, enter_frame, enter_frame_sized, leave_frame};
 use crate::stitch::{Assembler, Function, Label};
 use crate::{Gpr, RegSet, Xmm, templates, x64};
 
@@ -135,8 +135,8 @@ pub fn rust_call(asm: &mut Assembler, cut: Function, function: impl RustFunction
 /// stub keeps are no part of a frame map.
 pub fn rust_call_keeping(asm: &mut Assembler, cut: Function, kept: RegSet, function: impl RustFunction) {
     fn emit(asm: &mut Assembler, cut: Option<Function>, kept: RegSet, function: usize) {
-        // These the function keeps (System V AMD64 ABI, 3.2.1), and rbp and rsp are the frame's.
-        let others = RegSet::of(&[Gpr::Rbx, Gpr::Rbp, Gpr::Rsp, Gpr::R12, Gpr::R13, Gpr::R14, Gpr::R15]);
+        // The function keeps those of its caller, and rbp and rsp are the frame's.
+        let others = CALLER_OWNED_SET.union(RegSet::of(&[Gpr::Rbp, Gpr::Rsp]));
         let general: Vec<(Gpr, i32)> = kept.difference(others).iter().zip((1..).map(|n| -8 * n)).collect();
         let words = general.len().next_multiple_of(2);
         let vectors: Vec<(Xmm, i32)> =

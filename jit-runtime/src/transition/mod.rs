@@ -40,7 +40,10 @@
 //! A [`Safepoint`] is the proof that a machine's thread stands in Rust: what changes code under its frames asks for
 //! one.
 //!
-//! This module is unsafe room 2: `gate.rs` and `entry_point.rs` enter, `machine.rs` reads the stack,
+//! C functions ([`crate::abi`]) need no gate and no machine: they stand in a [`CHeap`], are entered as an [`EntryPoint`],
+//! and call Rust functions as they are, and its closures as a [`Closure`].
+//!
+//! This module is unsafe room 2: `gate.rs` and `entry_point.rs` enter, `closure.rs` is entered, `machine.rs` reads the stack,
 //! `safepoint.rs` re-aims frames, `interrupt.rs` writes into a machine of another thread, `unwind.rs` talks to
 //! the unwinder, `native.rs` to the system.
 
