@@ -273,6 +273,10 @@ fn a_dump_has_the_code_with_its_names_and_lines() {
         maps.lines().any(|line| line.ends_with(&name) && line.contains(" r-xp "))
     };
     assert!(marked(), "perf looks for an executable mapping");
+    // A second one would write into the first.
+    let error = JitDump::create_in(&directory).expect_err("there is one").to_string();
+    let name = format!("jit-{}.dump", std::process::id());
+    assert!(error.starts_with(directory.to_str().unwrap()) && error.contains(&name), "{error}");
     let source = Source::new("program.bc").first_line(1);
     let dump = heap.observe(dump.with_source(source).with_detail(Detail::Templates));
     let path = dump.lock().unwrap().path().to_owned();
@@ -311,4 +315,6 @@ fn a_dump_has_the_code_with_its_names_and_lines() {
     assert_eq!(records.last().map(|record| (record.kind, record.body.len())), Some((3, 0)));
     assert!(records.iter().all(|record| record.time > 0));
     assert!(!marked());
+    drop(JitDump::create_in(&directory).expect("there is none any more"));
+    assert!(matches!(&file()[..], [Record { kind: 3, .. }]), "a new one begins anew");
 }

@@ -27,11 +27,13 @@ use super::symbols::{Detail, Symbol, symbols};
 use crate::memory::{Event, Observer};
 use crate::stitch::{About, Positions};
 use core::ptr;
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// "JiTD", as the native order of bytes has it.
 const MAGIC: u32 = 0x4A69_5444;
@@ -55,7 +57,7 @@ const BUFFER: usize = 64 << 10;
 #[derive(Debug)]
 pub struct JitDump {
     file: BufWriter<File>,
-    path: PathBuf,
+    claim: Claim,
     source: Source,
     detail: Detail,
     /// Pieces so far.
@@ -66,20 +68,22 @@ pub struct JitDump {
 
 impl JitDump {
     /// A dump `jit-PID.dump` in a directory of the file system that programs may be run from, in which `perf inject`
-    /// will put its object files too. There is one a process and directory.
+    /// will put its object files too. There is one a process and directory; it may observe several heaps
+    /// ([`crate::memory::CodeHeap::apart`]).
     ///
     /// # Errors
-    /// The file cannot be made, or not be mapped executable.
+    /// The file cannot be made, or not be mapped executable, or this process is writing it.
     pub fn create_in(directory: &Path) -> io::Result<JitDump> {
         // `perf` wants to know the file by its name when the process has ended.
         let path = std::path::absolute(directory)?.join(format!("jit-{}.dump", std::process::id()));
+        let claim = Claim::new(path)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW);
-        let file = options.open(&path)?;
+        let file = options.open(&claim.path)?;
         let marker = Marker::new(&file)?;
         let mut dump = JitDump {
             file: BufWriter::with_capacity(BUFFER, file),
-            path,
+            claim,
             source: Source::default(),
             detail: Detail::default(),
             pieces: 0,
@@ -114,7 +118,7 @@ impl JitDump {
     /// Its file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.claim.path
     }
 
     /// Write what waits. A process that ends without dropping its heap has to.
@@ -200,6 +204,35 @@ fn now() -> u64 {
 fn thread() -> u32 {
     // SAFETY: no precondition.
     unsafe { libc::gettid() as u32 }
+}
+
+/// The right to write a file, of which another dump of this process would make a mess.
+#[derive(Debug)]
+struct Claim {
+    path: PathBuf,
+}
+
+static CLAIMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+impl Claim {
+    fn new(path: PathBuf) -> io::Result<Claim> {
+        let mut claimed = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner);
+        if claimed.insert(path.clone()) {
+            return Ok(Claim { path });
+        }
+        let what = format!(
+            "{} is being written by another `JitDump`; have that one observe this heap too (`CodeHeap::apart`), or \
+             take another directory",
+            path.display()
+        );
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        CLAIMED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
+    }
 }
 
 /// The mapping by which `perf record` learns of the file. Nobody looks into it.
