@@ -129,6 +129,12 @@ pub(crate) fn evaluate(text: &str, known: &mut Variables, heap: &CodeHeap) -> Re
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (options, texts): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|text| text == "--asm");
+    if texts.iter().any(|text| text == "--help") {
+        println!(
+            "usage: expression [--asm] ['NAME = EXPRESSION; EXPRESSION' ..]   without any, they are read line by line"
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
     let (heap, mut variables, mut status) = (CodeHeap::probe()?, Variables::default(), ExitCode::SUCCESS);
     let (prompt, lines) = if texts.is_empty() { ("> ", usize::MAX) } else { ("", 0) };
     eprint!("{prompt}");
