@@ -106,10 +106,15 @@ fn functions(heap: &CHeap) -> Functions {
         }
         f.ret(Value::<u64>::reg(Gpr::R15));
     });
-    let other = some.clone();
-    let closure = Closure::<Number>::new(move |n| other.call(n));
+    let (code, entries, run) = calls_all(heap, [&leaf, &some, &all, &last]);
+    codes.push((code, entries));
+    Functions { run, codes }
+}
 
-    // One that calls all of them, itself, and Rust that calls one of them again; words on the stack.
+/// One that calls all of them, itself, and Rust that calls one of them again; words on the stack.
+fn calls_all(heap: &CHeap, callees: [&EntryPoint<Number>; 4]) -> (Code, Vec<usize>, EntryPoint<Number>) {
+    let [leaf, other, ..] = callees.map(EntryPoint::clone);
+    let closure = Closure::<Number>::new(move |n| other.call(n));
     type Nine = extern "C-unwind" fn(u64, u64, u64, u64, u64, u64, u64, u64, u64) -> u64;
     let mut asm = Assembler::new();
     let mut f = CFunction::<Nine>::begin(&mut asm);
@@ -124,7 +129,7 @@ fn functions(heap: &CHeap) -> Functions {
     f.clobbers(RegSet::of(&[Gpr::R14]));
     x64!(f => mov rbx, rdi; mov r14, -1; test rdi, rdi; jz {done}; dec rdi);
     f.call(this, (Value::reg(Gpr::Rdi),));
-    for callee in [&leaf, &some, &all, &last] {
+    for callee in callees {
         f.call(callee, (n,));
         x64!(f => add rbx, rax);
     }
@@ -135,8 +140,8 @@ fn functions(heap: &CHeap) -> Functions {
     let run = f.finish().expect("right");
     let code = publish(heap, asm);
     let entries = [nine.at(), run.at()].map(|at| code.address_of(at).expect("inside"));
-    codes.push((code.clone(), entries.to_vec()));
-    Functions { run: entry_point(&code, run), codes }
+    let run = entry_point(&code, run);
+    (code, entries.to_vec(), run)
 }
 
 fn stepper(functions: &Functions) -> Stepper {

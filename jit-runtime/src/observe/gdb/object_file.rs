@@ -5,7 +5,7 @@ use gimli::write::{
     Address, AttributeValue, DwarfUnit, EndianVec, LineProgram, LineString, Sections, Writer as _,
 };
 use gimli::{Encoding, Format, LineEncoding, LittleEndian};
-use object::write::elf::{FileHeader, SectionHeader, Sym, Writer};
+use object::write::elf::{FileHeader, SectionHeader, SectionIndex, Sym, Writer};
 use object::{Endianness, elf};
 
 /// What there is to say of a piece of code.
@@ -123,33 +123,15 @@ fn elf_file(text: &Text, contents: &[(String, Vec<u8>)]) -> object::write::Resul
         writer.write(bytes);
     }
     writer.write_null_symbol();
-    writer.write_symbol(&Sym {
-        section: Some(text_index.0),
-        st_name: writer.string_offset(Some(symbol)),
-        st_info: elf::SymbolInfo::new(elf::STB_GLOBAL, elf::STT_FUNC),
-        st_other: elf::SymbolOther(0),
-        st_shndx: elf::SHN_UNDEF,
-        st_value: text.address as u64,
-        st_size: text.len as u64,
-    });
+    writer.write_symbol(&symbol_of(text, text_index, writer.string_offset(Some(symbol))));
     writer.write_strtab();
     writer.write_shstrtab();
     writer.write_null_section_header();
-    writer.write_section_header(&SectionHeader {
-        sh_name: writer.section_name_offset(Some(text_name)),
-        sh_type: elf::SHT_NOBITS,
-        sh_flags: elf::SHF_ALLOC | elf::SHF_EXECINSTR,
-        sh_addr: text.address as u64,
-        sh_offset: 0,
-        sh_size: text.len as u64,
-        sh_link: 0,
-        sh_info: 0,
-        sh_addralign: 16,
-        sh_entsize: 0,
-    });
+    writer.write_section_header(&section_of(text, writer.section_name_offset(Some(text_name))));
     for (name, offset, bytes) in placed {
+        let name = writer.section_name_offset(Some(name));
         writer.write_section_header(&SectionHeader {
-            sh_name: writer.section_name_offset(Some(name)),
+            sh_name: name,
             sh_type: elf::SHT_PROGBITS,
             sh_flags: elf::SectionFlags(0),
             sh_addr: 0,
@@ -165,4 +147,33 @@ fn elf_file(text: &Text, contents: &[(String, Vec<u8>)]) -> object::write::Resul
     writer.write_strtab_section_header();
     writer.write_shstrtab_section_header();
     Ok(file)
+}
+
+/// The function as a symbol.
+fn symbol_of(text: &Text, section: SectionIndex, name: u32) -> Sym {
+    Sym {
+        section: Some(section.0),
+        st_name: name,
+        st_info: elf::SymbolInfo::new(elf::STB_GLOBAL, elf::STT_FUNC),
+        st_other: elf::SymbolOther(0),
+        st_shndx: elf::SHN_UNDEF,
+        st_value: text.address as u64,
+        st_size: text.len as u64,
+    }
+}
+
+/// The section that the code is in: of the file it has no bytes.
+fn section_of(text: &Text, name: u32) -> SectionHeader {
+    SectionHeader {
+        sh_name: name,
+        sh_type: elf::SHT_NOBITS,
+        sh_flags: elf::SHF_ALLOC | elf::SHF_EXECINSTR,
+        sh_addr: text.address as u64,
+        sh_offset: 0,
+        sh_size: text.len as u64,
+        sh_link: 0,
+        sh_info: 0,
+        sh_addralign: 16,
+        sh_entsize: 0,
+    }
 }
