@@ -9,8 +9,8 @@ use crate::memory::{
 };
 use crate::registers::StackCache;
 use crate::stitch::{
-    About, Assembler, Code, CodePtr, Constant, Function, Label, Listing, PatchError, PatchPoint, Positions,
-    Sealed, SourcePosition, StitchError, Target,
+    About, Assembler, Code, CodePtr, Constant, Function, Label, Listing, PatchError, PatchPoint, PatchTarget,
+    Positions, Sealed, SourcePosition, StitchError,
 };
 use crate::tier::policy::{History, Thresholds};
 use crate::tier::{Assumption, Assumptions, CodeMap, EntryTable, JobError, Jobs, Premise, Retired, Ticket};
@@ -33,8 +33,18 @@ const _: () = {
     send_and_sync::<(CodeMap<u8>, Retired, EntryTable, History, Thresholds)>();
     send_and_sync::<(CallExits, Assumptions<u8>)>();
     // Numbers, addresses and errors.
-    send_and_sync::<(CodePtr, Constant, Function, Label, PatchPoint, Target, Checked, Cut, Frame, NativeStack)>(
-    );
+    send_and_sync::<(
+        CodePtr,
+        Constant,
+        Function,
+        Label,
+        PatchPoint,
+        PatchTarget,
+        Checked,
+        Cut,
+        Frame,
+        NativeStack,
+    )>();
     send_and_sync::<(Assumption, Premise, Ticket, ReAimed, SourcePosition)>();
     send_and_sync::<(CEntry<fn()>, Local<*const u8>, Value<*const u8>)>();
     send_and_sync::<(HeapOptions, HeapStats, Strategy, Policy)>();

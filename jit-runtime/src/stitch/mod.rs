@@ -55,7 +55,7 @@ pub use constant::Constant;
 pub use error::StitchError;
 pub use label::{CodePtr, Function, Label, Section};
 pub use listing::Listing;
-pub use patch::{PatchError, PatchPoint, Target};
+pub use patch::{PatchError, PatchPoint, PatchTarget};
 pub use positions::{Positions, SourcePosition};
 pub use processor::detected_features;
 pub use seal::Sealed;

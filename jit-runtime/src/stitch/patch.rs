@@ -34,22 +34,22 @@ pub struct PatchPoint(pub(super) u32);
 
 /// Where a patch point may go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
+pub enum PatchTarget {
     /// A function, anywhere in the address space.
     Function(Function),
     /// An instruction of the same code, for example where a label was bound ([`super::Sealed::offset_of`]).
     Here(CodePtr),
 }
 
-impl From<Function> for Target {
-    fn from(function: Function) -> Target {
-        Target::Function(function)
+impl From<Function> for PatchTarget {
+    fn from(function: Function) -> PatchTarget {
+        PatchTarget::Function(function)
     }
 }
 
-impl From<CodePtr> for Target {
-    fn from(at: CodePtr) -> Target {
-        Target::Here(at)
+impl From<CodePtr> for PatchTarget {
+    fn from(at: CodePtr) -> PatchTarget {
+        PatchTarget::Here(at)
     }
 }
 
@@ -188,12 +188,12 @@ impl Code {
     ///
     /// # Errors
     /// [`PatchError`]; the patch point goes where it went.
-    pub fn retarget(&self, point: PatchPoint, to: impl Into<Target>) -> Result<(), PatchError> {
+    pub fn retarget(&self, point: PatchPoint, to: impl Into<PatchTarget>) -> Result<(), PatchError> {
         let (points, field) = self.find(point)?;
         let to = match to.into() {
-            Target::Function(Function(address)) => address,
-            Target::Here(at) if (at.0 as usize) < self.code_len() => self.address() + at.0 as usize,
-            Target::Here(at) => return Err(PatchError::Outside { at, code_len: self.code_len() }),
+            PatchTarget::Function(Function(address)) => address,
+            PatchTarget::Here(at) if (at.0 as usize) < self.code_len() => self.address() + at.0 as usize,
+            PatchTarget::Here(at) => return Err(PatchError::Outside { at, code_len: self.code_len() }),
         };
         let distance = distance(self.address(), field, to).map_or_else(
             || {
