@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // to call code is to vouch for it: every case does
 
 use jit_runtime::memory::{CodeHeap, Strategy};
-use jit_runtime::stitch::{Assembler, Code, CodePtr, Function, Label, Section};
+use jit_runtime::stitch::{Assembler, Code, CodePtr, Function, Label, PatchTarget, Section};
 use jit_runtime::transition::{Entry, EntryPoint};
 use jit_runtime::{Gpr, IndexGpr, Template, templates, x64};
 
@@ -529,11 +529,13 @@ fn a_call_of_published_code_is_patched() {
         // SAFETY: a function of an integer, wherever its call goes.
         let f = unsafe { EntryPoint::<Unary>::new(code) };
         assert_eq!(f.call(-42), -84);
-        f.code().retarget(call, half).expect("inside the code");
+        // SAFETY: each of the three is a function of an integer, like the one before.
+        let aim = |to: PatchTarget| unsafe { f.code().retarget(call, to) };
+        aim(half.into()).expect("inside the code");
         assert_eq!(f.call(-42), -21);
-        f.code().retarget(call, absolute).expect("anywhere");
+        aim(absolute.into()).expect("anywhere");
         assert_eq!(f.call(-42), 42);
-        f.code().retarget(call, negated).expect("anywhere");
+        aim(negated.into()).expect("anywhere");
         assert_eq!(f.call(42), -42);
     }
 }

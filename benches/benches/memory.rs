@@ -2,6 +2,7 @@
 //! template to code that can run, beside the executable memory of dynasm-rs.
 //!
 //! `cargo bench -p jit-benches --bench memory`
+#![allow(unsafe_code)] // patch points are aimed
 
 use dynasmrt::mmap::MutableBuffer;
 use dynasmrt::{DynasmApi, DynasmLabelApi};
@@ -120,7 +121,8 @@ fn patch<'a>((name, strategy, other_threads): (&'static str, Strategy, bool)) ->
     let mut turn = 0;
     let retarget = move || {
         turn ^= 1;
-        code.retarget(jump, places[turn]).expect("its own");
+        // SAFETY: nobody runs the code.
+        unsafe { code.retarget(jump, places[turn]) }.expect("its own");
     };
     Contestant::new(name, retarget).times(if strategy == Strategy::DualMapping { 500 } else { 50 })
 }

@@ -4,7 +4,9 @@
 
 use expect_test::expect;
 use jit_runtime::memory::{CodeHeap, HeapOptions, Strategy};
-use jit_runtime::stitch::{Assembler, Code, CodePtr, Function, PatchError, PatchPoint, Section, StitchError};
+use jit_runtime::stitch::{
+    Assembler, Code, CodePtr, Function, PatchError, PatchPoint, PatchTarget, Section, StitchError,
+};
 use jit_runtime::{templates, x64};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,6 +44,12 @@ fn goes_to(code: &Code, point: PatchPoint) -> usize {
 templates! {
     /// Two patchable targets in one template, and one that is not.
     fn three(a: Function, b: Function, c: Function) = x64!< call {a: patchable}; call {c}; nop; nop; jmp {b: patchable} >;
+}
+
+/// Aim a patch point elsewhere.
+fn aim(code: &Code, point: PatchPoint, to: impl Into<PatchTarget>) -> Result<(), PatchError> {
+    // SAFETY: code that is run here is aimed at functions of the same type, and the other code is looked at only.
+    unsafe { code.retarget(point, to) }
 }
 
 /// Every patch point of both sections goes where it was sent, near and far, and nothing else changes.
@@ -90,11 +98,11 @@ fn every_point_goes_where_it_is_sent() {
             }
             let (which, before) = (round * 7 % 5, code.block().bytes());
             let (to, outcome) = match round % 3 {
-                0 => (FAR + round, code.retarget(all[which], Function(FAR + round))),
-                1 => (code.address() + round, code.retarget(all[which], CodePtr(round as u32))),
+                0 => (FAR + round, aim(&code, all[which], Function(FAR + round))),
+                1 => (code.address() + round, aim(&code, all[which], CodePtr(round as u32))),
                 _ => {
                     let near = code.address().wrapping_sub(0x7000_0000);
-                    (near, code.retarget(all[which], Function(near)))
+                    (near, aim(&code, all[which], Function(near)))
                 }
             };
             outcome.expect("the host allows it");
@@ -126,9 +134,9 @@ fn bad_patches_are_errors() {
     });
     let before = one.block().bytes();
     let errors = [
-        none.retarget(first, CodePtr(0)).unwrap_err(),
-        one.retarget(second, CodePtr(0)).unwrap_err(),
-        one.retarget(first, CodePtr(one.code_len() as u32)).unwrap_err(),
+        aim(&none, first, CodePtr(0)).unwrap_err(),
+        aim(&one, second, CodePtr(0)).unwrap_err(),
+        aim(&one, first, CodePtr(one.code_len() as u32)).unwrap_err(),
         one.patch_point_at(second).unwrap_err(),
     ];
     assert_eq!(one.block().bytes(), before);
@@ -208,9 +216,9 @@ fn retarget_under_a_running_thread(times: u64, other_threads: bool) {
         for n in 0..times {
             let to_one = n % 2 == 1;
             let outcome = match n % 4 {
-                1 | 3 => code.retarget(call, one),
-                0 => code.retarget(call, two),
-                _ => code.retarget(call, elsewhere),
+                1 | 3 => aim(&code, call, one),
+                0 => aim(&code, call, two),
+                _ => aim(&code, call, elsewhere),
             };
             outcome.expect("the host allows it");
             if n % (times / 100) < 2 {
@@ -268,7 +276,7 @@ fn a_call_is_retargeted_between_calls() {
         let f = unsafe { code.entry::<extern "C" fn() -> i64>() };
         for n in 0..TIMES {
             let which = (n * n + n / 3) % 7;
-            code.retarget(jump, places[which as usize]).expect("the host allows it");
+            aim(&code, jump, places[which as usize]).expect("the host allows it");
             assert_eq!(f.call(), which, "{strategy}");
         }
     }

@@ -154,43 +154,10 @@ impl Code {
         Ok(CodePtr(self.find(point)?.1))
     }
 
-    /// Aim a patch point at another target. Other threads may be executing it: each call and each jump goes to one
-    /// of its targets, and those that begin after this returns go to the new one.
-    ///
-    /// The bounds of [`Strategy::ProtectFlip`](crate::memory::Strategy::ProtectFlip) hold: with it no other
-    /// thread may be running code of the heap meanwhile.
-    ///
-    /// What runs the code relies on its targets: whoever vouched for it ([`crate::transition::EntryPoint::at`])
-    /// vouched for these, and code that is aimed at stays published.
-    ///
-    /// ```
-    /// use jit_runtime::stitch::{Assembler, CodePtr};
-    /// use jit_runtime::{memory::CodeHeap, x64};
-    ///
-    /// let mut asm = Assembler::new();
-    /// let (one, two) = (asm.label(), asm.label());
-    /// x64!(asm => jmp {one: patchable});
-    /// let jump = asm.last_patch_point().expect("it was just emitted");
-    /// asm.bind(one);
-    /// x64!(asm => mov eax, 1; ret);
-    /// asm.bind(two);
-    /// x64!(asm => mov eax, 2; ret);
-    /// let sealed = asm.seal()?;
-    /// let second = sealed.offset_of(two).expect("bound");
-    /// let code = sealed.publish(&CodeHeap::probe()?)?;
-    /// // SAFETY: the code takes nothing and returns an integer, wherever its jump goes.
-    /// let f = unsafe { code.entry::<extern "C" fn() -> i32>() };
-    /// assert_eq!(f.call(), 1);
-    /// code.retarget(jump, second)?;
-    /// assert_eq!(f.call(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`PatchError`]; the patch point goes where it went.
-    pub fn retarget(&self, point: PatchPoint, to: impl Into<PatchTarget>) -> Result<(), PatchError> {
+    /// What [`Code::retarget`] does, without its promise.
+    pub(crate) fn aim_patch_point(&self, point: PatchPoint, to: PatchTarget) -> Result<(), PatchError> {
         let (points, field) = self.find(point)?;
-        let to = match to.into() {
+        let to = match to {
             PatchTarget::Function(Function(address)) => address,
             PatchTarget::Here(at) if (at.0 as usize) < self.code_len() => self.address() + at.0 as usize,
             PatchTarget::Here(at) => return Err(PatchError::Outside { at, code_len: self.code_len() }),

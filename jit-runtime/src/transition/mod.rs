@@ -43,9 +43,9 @@
 //! C functions ([`crate::abi`]) need no gate and no machine: they stand in a [`CHeap`], are entered as an [`EntryPoint`],
 //! and call Rust functions as they are, and its closures as a [`Closure`].
 //!
-//! This module is unsafe room 2: `gate.rs` and `entry_point.rs` enter, `closure.rs` is entered, `machine.rs` reads the stack,
-//! `safepoint.rs` re-aims frames, `interrupt.rs` writes into a machine of another thread, `unwind.rs` talks to
-//! the unwinder, `native.rs` to the system.
+//! This module is unsafe room 2: `gate.rs` and `entry_point.rs` enter, `closure.rs` is entered, `retarget.rs` aims code
+//! that runs elsewhere, `machine.rs` reads the stack, `safepoint.rs` re-aims frames, `interrupt.rs` writes into a
+//! machine of another thread, `unwind.rs` talks to the unwinder, `native.rs` to the system.
 
 mod c_heap;
 mod call;
@@ -55,6 +55,7 @@ mod gate;
 mod interrupt;
 mod machine;
 mod native;
+mod retarget;
 mod safepoint;
 mod trampoline;
 mod unwind;
