@@ -23,13 +23,14 @@
 #![allow(unsafe_code)]
 
 use super::Source;
+use super::log::Log;
 use super::symbols::{Detail, Symbol, symbols};
 use crate::memory::{Event, Observer};
 use crate::stitch::{About, Positions};
 use core::ptr;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -50,19 +51,15 @@ enum Record {
     Close = 3,
 }
 
-/// Bytes of records that wait for the next write.
-const BUFFER: usize = 64 << 10;
-
 /// A dump of code for `perf inject --jit`. Attach it with [`crate::memory::CodeHeap::observe`].
 #[derive(Debug)]
 pub struct JitDump {
-    file: BufWriter<File>,
+    log: Log,
     claim: Claim,
     source: Source,
     detail: Detail,
     /// Pieces so far.
     pieces: u64,
-    error: Option<io::Error>,
     _marker: Marker,
 }
 
@@ -82,12 +79,11 @@ impl JitDump {
         let file = options.open(&claim.path)?;
         let marker = Marker::new(&file)?;
         let mut dump = JitDump {
-            file: BufWriter::with_capacity(BUFFER, file),
+            log: Log::of(file),
             claim,
             source: Source::default(),
             detail: Detail::default(),
             pieces: 0,
-            error: None,
             _marker: marker,
         };
         let mut header = vec![];
@@ -96,8 +92,8 @@ impl JitDump {
         }
         header.extend(now().to_le_bytes());
         header.extend(0_u64.to_le_bytes());
-        dump.file.write_all(&header)?;
-        dump.file.flush()?;
+        dump.log.put(&header);
+        dump.log.flush()?;
         Ok(dump)
     }
 
@@ -126,8 +122,7 @@ impl JitDump {
     /// # Errors
     /// Something could not be written, now or before.
     pub fn flush(&mut self) -> io::Result<()> {
-        let flushed = self.file.flush();
-        self.error.take().map_or(flushed, Err)
+        self.log.flush()
     }
 
     fn record(&mut self, record: Record, body: &[u8]) {
@@ -137,9 +132,7 @@ impl JitDump {
         bytes.extend(len.to_le_bytes());
         bytes.extend(now().to_le_bytes());
         bytes.extend(body);
-        if let Err(error) = self.file.write_all(&bytes) {
-            self.error.get_or_insert(error);
-        }
+        self.log.put(&bytes);
     }
 
     /// Where each position of a symbol begins, if there are any, and then its code.

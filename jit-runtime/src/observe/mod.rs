@@ -26,6 +26,8 @@ mod gdb;
 #[cfg(target_os = "linux")]
 mod jitdump;
 #[cfg(unix)]
+mod log;
+#[cfg(unix)]
 mod perf_map;
 mod source;
 mod statistics;

@@ -12,17 +12,15 @@
 //! the end. The format cannot say that code was freed: where memory is used again, two names stand for one
 //! address, and the later one is likelier. [`super::JitDump`] has no such trouble.
 
+use super::log::Log;
 use super::symbols::{Detail, symbols};
 use crate::memory::{Event, Observer};
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-
-/// Bytes of lines that wait for the next write.
-const BUFFER: usize = 64 << 10;
 
 /// The files that this process has begun: a second map of it goes on behind the first.
 static BEGUN: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
@@ -48,10 +46,9 @@ static BEGUN: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 /// ```
 #[derive(Debug)]
 pub struct PerfMap {
-    file: BufWriter<File>,
+    log: Log,
     path: PathBuf,
     detail: Detail,
-    error: Option<io::Error>,
 }
 
 impl PerfMap {
@@ -80,8 +77,7 @@ impl PerfMap {
         }
         let file = OpenOptions::new().create(true).append(true).custom_flags(libc::O_NOFOLLOW).open(&path)?;
         begun.insert(path.clone());
-        let file = BufWriter::with_capacity(BUFFER, file);
-        Ok(PerfMap { file, path, detail: Detail::default(), error: None })
+        Ok(PerfMap { log: Log::of(file), path, detail: Detail::default() })
     }
 
     /// The same, with this detail.
@@ -101,8 +97,7 @@ impl PerfMap {
     /// # Errors
     /// Something could not be written, now or before.
     pub fn flush(&mut self) -> io::Result<()> {
-        let flushed = self.file.flush();
-        self.error.take().map_or(flushed, Err)
+        self.log.flush()
     }
 }
 
@@ -110,10 +105,7 @@ impl Observer for PerfMap {
     fn event(&mut self, event: &Event<'_>) {
         for symbol in symbols(event, self.detail) {
             let (start, len) = (symbol.addresses.start, symbol.addresses.len());
-            let line = format!("{start:x} {len:x} {}\n", symbol.name);
-            if let Err(error) = self.file.write_all(line.as_bytes()) {
-                self.error.get_or_insert(error);
-            }
+            self.log.put(format!("{start:x} {len:x} {}\n", symbol.name).as_bytes());
         }
     }
 }
