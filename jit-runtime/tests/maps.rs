@@ -406,6 +406,34 @@ fn a_child_of_fork_has_nothing_of_its_parents_code() {
     });
 }
 
+/// A child's regions are nowhere where its parent's were, though nothing is there: near the program there is room for
+/// a few regions of this size only, so the child is offered each of those places.
+#[test]
+fn a_child_of_fork_stays_clear_of_its_parents_addresses() {
+    alone(|| {
+        let options = HeapOptions { region_size: 512 << 20, ..HeapOptions::new(Strategy::DualMapping) };
+        let views = || -> Vec<std::ops::Range<usize>> {
+            maps().into_iter().filter(|l| l.text.contains("memfd:jit-code")).map(|l| l.range).collect()
+        };
+        let heaps = [0; 2].map(|_| CodeHeap::with(options).expect("Linux on x86-64"));
+        let _code = heaps.each_ref().map(patchable);
+        let parents = views();
+        let status = in_child(|| {
+            if !views().is_empty() {
+                return 1;
+            }
+            let heaps: Vec<CodeHeap> = (0..8).filter_map(|_| CodeHeap::with(options).ok()).collect();
+            let codes: Vec<_> = heaps.iter().map(patchable).collect();
+            let own = views();
+            let clear = own
+                .iter()
+                .all(|view| parents.iter().all(|other| view.end <= other.start || other.end <= view.start));
+            if own.len() < 16 || !clear || codes.iter().any(|(code, ..)| call(code) != 1) { 2 } else { 7 }
+        });
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{status:#x}");
+    });
+}
+
 /// How a child ended that exits with what `work` returns.
 fn in_child(work: impl Fn() -> i32) -> i32 {
     // SAFETY: of the locks of this process the child takes those of the allocator, which fork leaves free,

@@ -41,7 +41,8 @@
 //! feared there is an instruction of the block that was at the address before.
 //!
 //! **Forks.** A child shares no code memory with its parent. Under the flip it has a copy; under the dual mapping
-//! it has neither view, its heap refuses by [`MemoryError::Forked`], and it may have heaps of its own. As for
+//! it has neither view, its heap refuses by [`MemoryError::Forked`], and it may have heaps of its own, at addresses
+//! that were not its parent's: what was told of those (unwind records) is inherited. As for
 //! everything with a lock, a child of a process with several threads must not use a heap that another thread
 //! was using at the fork.
 //!
@@ -66,6 +67,8 @@ mod flip;
 mod heap;
 #[cfg(unix)]
 mod host;
+#[cfg(target_os = "linux")]
+mod inherited;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code, unused_imports))] // a fuzz target runs a part
 mod model;

@@ -39,7 +39,7 @@ impl View {
         let all =
             len.checked_add(2 * page).ok_or(MemoryError::TooLarge { len, most: usize::MAX - 2 * page })?;
         let near = if place == Where::NearProgram { reserve_near(all, page) } else { None };
-        let start = near.or_else(|| map_anew(all, None)).ok_or_else(|| refused("mmap", to, len))?;
+        let start = near.or_else(|| reserve_anywhere(all)).ok_or_else(|| refused("mmap", to, len))?;
         Ok(View {
             address: start + page,
             len,
@@ -108,7 +108,15 @@ impl View {
             return Err(refused("madvise", "keep code from a child of fork", self.len));
         }
         self.home = Some(super::host::Process::current());
+        super::inherited::note(self.addresses());
         Ok(())
+    }
+
+    /// The addresses of the view with its guards.
+    #[cfg(target_os = "linux")]
+    fn addresses(&self) -> Range<usize> {
+        let (start, len) = self.all();
+        start.addr()..start.addr() + len
     }
 
     /// Whether this process has the view: a child of fork may not.
@@ -214,6 +222,10 @@ impl View {
 
 impl Drop for View {
     fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        if self.home.is_some() {
+            super::inherited::forget(&self.addresses());
+        }
         if !self.is_here() {
             return; // something else may be mapped there by now
         }
@@ -238,19 +250,47 @@ fn map_anew(len: usize, at: Option<usize>) -> Option<usize> {
     (address != libc::MAP_FAILED).then(|| address.expose_provenance())
 }
 
+/// Give back what [`map_anew`] has just mapped.
+fn unmap(start: usize, len: usize) {
+    let start = ptr::with_exposed_provenance_mut::<c_void>(start);
+    // SAFETY: only the functions below ask, for what they mapped themselves, of this length, and told nobody.
+    unsafe { libc::munmap(start, len) };
+}
+
+/// Whether these addresses are free of what a parent left.
+fn is_ours(start: usize, len: usize) -> bool {
+    #[cfg(target_os = "linux")]
+    return !super::inherited::is_among(&(start..start + len));
+    #[cfg(not(target_os = "linux"))]
+    return {
+        let _ = (start, len);
+        true
+    };
+}
+
+/// Map `len` inaccessible bytes where the kernel likes. `None`: the host refused.
+fn reserve_anywhere(len: usize) -> Option<usize> {
+    // What cannot be used is kept until there is something else: else the kernel would give it again.
+    let mut unusable = vec![];
+    let found = loop {
+        match map_anew(len, None) {
+            Some(start) if !is_ours(start, len) => unusable.push(start),
+            other => break other,
+        }
+    };
+    unusable.into_iter().for_each(|start| unmap(start, len));
+    found
+}
+
 /// Map `len` inaccessible bytes in reach of the program's functions. `None`: there is no room.
 fn reserve_near(len: usize, page: usize) -> Option<usize> {
     for wanted in near::places(len, page) {
         match map_anew(len, Some(wanted)) {
-            Some(got) if got == wanted => {
+            Some(got) if got == wanted && is_ours(got, len) => {
                 near::took(got);
                 return Some(got);
             }
-            Some(elsewhere) => {
-                let start = ptr::with_exposed_provenance_mut::<c_void>(elsewhere);
-                // SAFETY: just mapped, of this length, and nobody knows of it.
-                unsafe { libc::munmap(start, len) };
-            }
+            Some(elsewhere) => unmap(elsewhere, len),
             // Something is there, or nothing may be: the next place. Out of memory is so everywhere.
             None if std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOMEM) => return None,
             None => {}
