@@ -18,10 +18,8 @@ templates! {
     fn divide(to: Xmm, by: Xmm) = x64!< divsd {to: xmm}, {by: xmm} >;
 }
 
-type Operation = fn(&mut Assembler, Xmm, Xmm);
-
 /// What binds weaker comes first.
-const OPERATORS: [[(char, Operation); 2]; 2] =
+const OPERATORS: [[(char, fn(&mut Assembler, Xmm, Xmm)); 2]; 2] =
     [[('+', add), ('-', subtract)], [('*', multiply), ('/', divide)]];
 
 /// A parser without a tree: as soon as it knows an operation it emits the template. Values that wait for their
@@ -60,14 +58,11 @@ impl<'a> Compiler<'a> {
 
     fn operand(&mut self, depth: usize) -> Result<(), String> {
         let rest = self.rest();
-        let too_deep = "16 values wait already: put a part into a variable";
-        let &to = Xmm::ALL.get(depth).ok_or_else(|| self.wrong(too_deep))?;
+        let &to = Xmm::ALL.get(depth).ok_or_else(|| self.wrong("too deep: put a part into a variable"))?;
         let word = &rest[..rest.find(|c: char| !c.is_alphanumeric() && c != '.').unwrap_or(rest.len())];
         if self.take('(') {
             self.expression(0, depth)?;
-            if !self.take(')') {
-                return Err(self.wrong("`)` is missing"));
-            }
+            return if self.take(')') { Ok(()) } else { Err(self.wrong("`)` is missing")) };
         } else if self.take('-') {
             self.operand(depth)?;
             negate(&mut self.asm, to, Constant::u128(1 << 63)); // the sign is one bit of the lower half
@@ -130,9 +125,7 @@ pub(crate) fn evaluate(text: &str, known: &mut Variables, heap: &CodeHeap) -> Re
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (options, texts): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|text| text == "--asm");
     if texts.iter().any(|text| text == "--help") {
-        println!(
-            "usage: expression [--asm] ['NAME = EXPRESSION; EXPRESSION' ..]   without any, they are read line by line"
-        );
+        println!("usage: expression [--asm] ['NAME = EXPRESSION; EXPRESSION' ..]; without any, at a prompt");
         return Ok(ExitCode::SUCCESS);
     }
     let (heap, mut variables, mut status) = (CodeHeap::probe()?, Variables::default(), ExitCode::SUCCESS);

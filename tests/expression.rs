@@ -126,9 +126,16 @@ fn wrong_text() {
 
         ^ a number, a variable, `-` or `(` is wanted
         1+(2+(3+(4+(5+(6+(7+(8+(9+(10+(11+(12+(13+(14+(15+(16+(
-                                                              ^ 16 values wait already: put a part into a variable
+                                                              ^ too deep: put a part into a variable
         (((..
         ^ more than 1000 bytes: put a part into a variable
     "#]]
     .assert_eq(&said);
+}
+
+/// It is the first thing that a newcomer reads.
+#[test]
+fn the_example_is_short() {
+    let lines = include_str!("../examples/expression.rs").lines().count();
+    assert!(lines < 150, "{lines} lines");
 }

@@ -17,6 +17,7 @@ const ROUNDS: usize = 41;
 const CALLS: i64 = 20_000;
 const BY_HAND: &str = "by hand";
 const C_FUNCTION: &str = "`CFunction`";
+const FRAMELESS: &str = "by hand, without a frame pointer";
 const CLOSURE: &str = "`CFunction`, a closure";
 
 type F = extern "C-unwind" fn(i64, i64) -> i64;
@@ -25,6 +26,7 @@ fn main() {
     enter(
         "no register saved",
         by_hand(&|asm| x64!(asm => push rbp; mov rbp, rsp; lea rax, [rdi + rsi]; pop rbp; ret)),
+        by_hand(&|asm| x64!(asm => lea rax, [rdi + rsi]; ret)),
         {
             c_function(&|f| {
                 x64!(f => lea rax, [rdi + rsi]);
@@ -39,7 +41,14 @@ fn main() {
             pop r12; pop rbx; pop rbp; ret
         );
     });
-    enter("two registers saved", save_two, {
+    let save_two_frameless = by_hand(&|asm| {
+        x64!(asm =>
+            push rbx; push r12;
+            mov rbx, rdi; mov r12, rsi; lea rax, [rbx + r12];
+            pop r12; pop rbx; ret
+        );
+    });
+    enter("two registers saved", save_two, save_two_frameless, {
         c_function(&|f| {
             x64!(f => mov rbx, rdi; mov r12, rsi; lea rax, [rbx + r12]);
             f.ret(Value::<i64>::reg(Gpr::Rax));
@@ -52,7 +61,14 @@ fn main() {
             add rsp, 8; pop r15; pop r14; pop r13; pop r12; pop rbx; pop rbp; ret
         );
     });
-    enter("five registers saved", save_five, {
+    let save_five_frameless = by_hand(&|asm| {
+        x64!(asm =>
+            push rbx; push r12; push r13; push r14; push r15;
+            mov rbx, rdi; mov r12, rsi; mov r13, rdi; mov r14, rdi; mov r15, rdi; lea rax, [rbx + r12];
+            pop r15; pop r14; pop r13; pop r12; pop rbx; ret
+        );
+    });
+    enter("five registers saved", save_five, save_five_frameless, {
         c_function(&|f| {
             x64!(f => mov rbx, rdi; mov r12, rsi; mov r13, rdi; mov r14, rdi; mov r15, rdi; lea rax, [rbx + r12]);
             f.ret(Value::<i64>::reg(Gpr::Rax));
@@ -83,7 +99,7 @@ fn c_function(build: &dyn Fn(&mut CFunction<'_, F>)) -> EntryPoint<F> {
 }
 
 /// Rust calls both, many times: so that each call waits for the result of the one before, and so that none does.
-fn enter(what: &str, by_hand: EntryPoint<F>, c_function: EntryPoint<F>) {
+fn enter(what: &str, by_hand: EntryPoint<F>, frameless: EntryPoint<F>, c_function: EntryPoint<F>) {
     for (waiting, how) in [(true, "each call waits for the last"), (false, "calls wait for nothing")] {
         let run = |name: &'static str, f: &EntryPoint<F>| {
             let f = f.clone();
@@ -93,7 +109,9 @@ fn enter(what: &str, by_hand: EntryPoint<F>, c_function: EntryPoint<F>) {
                 assert_eq!(sum, CALLS * (CALLS - 1) / 2, "{name}");
             })
         };
-        let contest = contest(ROUNDS, vec![run(BY_HAND, &by_hand), run(C_FUNCTION, &c_function)]);
+        let contestants =
+            vec![run(BY_HAND, &by_hand), run(FRAMELESS, &frameless), run(C_FUNCTION, &c_function)];
+        let contest = contest(ROUNDS, contestants);
         contest.print(&format!("Rust enters, {what}, {how}"), "ns a call", CALLS as f64);
         let ratio = contest.ratio(C_FUNCTION, BY_HAND).median;
         aim_at_most(&format!("entry from Rust, {what}, {how}, x by hand"), ratio, 1.2);
@@ -119,6 +137,20 @@ fn call_in_a_loop(f: &mut CFunction<'_, F>, callee: impl Callee<F>) {
     f.ret(kept_sum);
 }
 
+/// The loop that calls Rust, without a frame pointer.
+fn by_hand_frameless() -> EntryPoint<F> {
+    by_hand(&|asm| {
+        let at = add as extern "C-unwind" fn(i64, i64) -> i64 as usize as i64;
+        x64!(asm =>
+            push rbx; push r12; push r13;
+            mov r12, rdi; mov rbx, rsi; mov r13, {at};
+            again: mov rdi, rbx; mov rsi, r12; call r13; mov rbx, rax; dec r12; jnz again;
+            mov rax, rbx;
+            pop r13; pop r12; pop rbx; ret
+        );
+    })
+}
+
 /// Loops that call Rust: the sum is in rbx, the count in r12.
 fn call_rust() {
     let by_hand = by_hand(&|asm| {
@@ -131,6 +163,7 @@ fn call_rust() {
             pop r14; pop r13; pop r12; pop rbx; pop rbp; ret
         );
     });
+    let frameless = by_hand_frameless();
     let plain = c_function(&|f| {
         let add: extern "C-unwind" fn(_, _) -> _ = add;
         call_in_a_loop(f, add);
@@ -142,7 +175,9 @@ fn call_rust() {
             assert_eq!(f.call(black_box(CALLS), 0), CALLS * (CALLS + 1) / 2, "{name}")
         })
     };
-    let contest = contest(ROUNDS, vec![run(BY_HAND, by_hand), run(C_FUNCTION, plain), run(CLOSURE, closure)]);
+    let contestants =
+        vec![run(BY_HAND, by_hand), run(FRAMELESS, frameless), run(C_FUNCTION, plain), run(CLOSURE, closure)];
+    let contest = contest(ROUNDS, contestants);
     contest.print("code calls Rust", "ns a call", CALLS as f64);
     aim_at_most("call to Rust, x by hand", contest.ratio(C_FUNCTION, BY_HAND).median, 1.2);
 }

@@ -88,11 +88,11 @@ impl Bench {
     }
 }
 
-/// Three instructions: a loop has no less.
+/// Three instructions: a loop has no less. Loops are aligned, or where they happen to stand decides.
 fn tiny(asm: &mut Assembler, late: Option<Label>) {
     let again = asm.label();
     enter_frame(asm);
-    x64!(asm => xor eax, eax);
+    x64!(asm => xor eax, eax; .align 16);
     asm.bind(again);
     if let Some(late) = late {
         poll(asm, late);
@@ -105,7 +105,7 @@ fn tiny(asm: &mut Assembler, late: Option<Label>) {
 fn slots(asm: &mut Assembler, late: Option<Label>) {
     let again = asm.label();
     enter_frame(asm);
-    x64!(asm => sub rsp, 16; mov qword [rbp - 8], 0; mov [rbp - 16], rbx);
+    x64!(asm => sub rsp, 16; mov qword [rbp - 8], 0; mov [rbp - 16], rbx; .align 16);
     asm.bind(again);
     if let Some(late) = late {
         poll(asm, late);
