@@ -18,9 +18,10 @@ templates! {
     fn divide(to: Xmm, by: Xmm) = x64!< divsd {to: xmm}, {by: xmm} >;
 }
 
+type Level = [(char, fn(&mut Assembler, Xmm, Xmm)); 2];
+
 /// What binds weaker comes first.
-const OPERATORS: [[(char, fn(&mut Assembler, Xmm, Xmm)); 2]; 2] =
-    [[('+', add), ('-', subtract)], [('*', multiply), ('/', divide)]];
+const OPERATORS: [Level; 2] = [[('+', add), ('-', subtract)], [('*', multiply), ('/', divide)]];
 
 /// A parser without a tree: as soon as it knows an operation it emits the template. Values that wait for their
 /// operator are in xmm0, xmm1, and so on, so the result ends up in xmm0, where a C function returns it.
