@@ -1,34 +1,16 @@
 //! The writable state: emission, labels, sections.
 
+use super::aside::{Aside, Relocation, Waiting};
 use super::code::Keep;
 use super::constant::{Constant, ConstantUse};
 use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, Position, Section};
 use super::patch::PatchPoint;
-use super::positions::{Marks, SourcePosition};
+use super::positions::SourcePosition;
 use super::processor::detected_features;
 use super::section::{ALIGNMENT, Buffer};
 use jit_asm::{AlignSink, Features, Field, LinkSink, Sink, Template, padding};
 use std::panic::AssertUnwindSafe;
-
-/// A field that is aimed at a label when the code is sealed, because a chain has no room for its tail.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    pub(super) field: Position,
-    /// Bytes of the instruction behind the field: the field belongs to a rip-relative operand before an immediate.
-    pub(super) tail: u32,
-    pub(super) to: Label,
-}
-
-/// A field that reaches out of the code.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Relocation {
-    pub(super) field: Position,
-    pub(super) tail: u32,
-    pub(super) to: Function,
-    /// Which patch point the field is, if it is one.
-    pub(super) patch_point: Option<PatchPoint>,
-}
 
 /// Code under construction. See the module for how it works.
 ///
@@ -43,31 +25,17 @@ pub(super) struct Relocation {
 /// ```
 #[derive(Debug)]
 pub struct Assembler {
-    /// The section being written; `resting` is the other one. Swapped when the client switches, so that
+    /// The section being written; [`Aside::resting`] is the other one. Swapped when the client switches, so that
     /// emission never asks which.
     active: Buffer,
-    resting: Buffer,
     section: Section,
     keeps_notes: bool,
     /// What templates may need.
     features: Features,
-    pub(super) waiting: Vec<Waiting>,
-    pub(super) relocations: Vec<Relocation>,
-    pub(super) constants: Vec<ConstantUse>,
-    /// Data among the code, in the order in which it was emitted: where, and how many bytes.
-    pub(super) data: Vec<(Position, u32)>,
-    /// The fields that can be patched when the code is published, in the order in which they were emitted.
-    pub(super) patchable: Vec<Position>,
-    /// Which templates went where, if that is kept.
-    pub(super) notes: Vec<(Position, &'static Template)>,
-    /// Kept apart, since an assembler is moved often; there from the first mark on.
-    pub(super) marks: Option<Box<Marks>>,
-    pub(super) name: String,
-    pub(super) kept: Vec<AssertUnwindSafe<Keep>>,
-    error: Option<StitchError>,
-    /// A label was not what it should be. Kept apart from `error`, so that emission need not call anybody to
+    /// A label was not what it should be. Kept apart from other errors, so that emission need not call anybody to
     /// note it.
     slip: Option<Slip>,
+    pub(super) aside: Box<Aside>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,21 +49,11 @@ impl Default for Assembler {
     fn default() -> Assembler {
         Assembler {
             active: Buffer::default(),
-            resting: Buffer::default(),
             section: Section::Hot,
             keeps_notes: false,
             features: detected_features(),
-            waiting: vec![],
-            relocations: vec![],
-            constants: vec![],
-            data: vec![],
-            patchable: vec![],
-            notes: vec![],
-            marks: None,
-            name: String::new(),
-            kept: vec![],
-            error: None,
             slip: None,
+            aside: Box::default(),
         }
     }
 }
@@ -110,12 +68,9 @@ impl Assembler {
     /// An empty assembler that keeps a [`super::Listing`] of what is emitted where.
     #[must_use]
     pub fn with_listing() -> Assembler {
-        Assembler {
-            keeps_notes: true,
-            active: Buffer::exact(),
-            resting: Buffer::exact(),
-            ..Assembler::default()
-        }
+        let mut assembler = Assembler { keeps_notes: true, active: Buffer::exact(), ..Assembler::default() };
+        assembler.aside.resting = Buffer::exact();
+        assembler
     }
 
     /// Take templates that need `features` from here on, and no others: those of the processor that will run the
@@ -134,19 +89,8 @@ impl Assembler {
     pub fn clear(&mut self) {
         self.hot_and_cold();
         self.active.clear();
-        self.resting.clear();
-        self.waiting.clear();
-        self.relocations.clear();
-        self.constants.clear();
-        self.data.clear();
-        self.patchable.clear();
-        self.notes.clear();
-        if let Some(marks) = &mut self.marks {
-            marks.clear();
-        }
-        self.name.clear();
-        self.kept.clear();
-        (self.error, self.slip) = (None, None);
+        self.aside.clear();
+        self.slip = None;
     }
 
     /// A new label, not yet bound.
@@ -198,14 +142,14 @@ impl Assembler {
     /// Whether `label` is bound.
     #[must_use]
     pub fn is_bound(&self, label: Label) -> bool {
-        [&self.active, &self.resting].iter().any(|buffer| buffer.bound_at(label.0).is_some())
+        [&self.active, &self.aside.resting].iter().any(|buffer| buffer.bound_at(label.0).is_some())
     }
 
     /// Write to the other section from here on, for the same position.
     pub fn switch_to(&mut self, section: Section) {
         if section != self.section {
             self.swap_sections();
-            if let Some(marks) = &mut self.marks {
+            if let Some(marks) = &mut self.aside.marks {
                 marks.go_on(section, self.active.len());
             }
         }
@@ -213,8 +157,8 @@ impl Assembler {
 
     #[inline]
     fn swap_sections(&mut self) {
-        self.resting.learn_labels(self.active.labels());
-        std::mem::swap(&mut self.active, &mut self.resting);
+        self.aside.resting.learn_labels(self.active.labels());
+        std::mem::swap(&mut self.active, &mut self.aside.resting);
         self.section = match self.section {
             Section::Hot => Section::Cold,
             Section::Cold => Section::Hot,
@@ -223,7 +167,7 @@ impl Assembler {
 
     /// Emit `body` to the cold section, then go on where the assembler was, for the position that it had.
     pub fn cold<R>(&mut self, body: impl FnOnce(&mut Assembler) -> R) -> R {
-        let (was, position) = (self.section(), self.marks.as_ref().and_then(|marks| marks.current()));
+        let (was, position) = (self.section(), self.aside.marks.as_ref().and_then(|marks| marks.current()));
         self.switch_to(Section::Cold);
         let result = body(self);
         self.return_to(was, position);
@@ -234,7 +178,7 @@ impl Assembler {
         if section != self.section {
             self.swap_sections();
         }
-        if let Some(marks) = &mut self.marks {
+        if let Some(marks) = &mut self.aside.marks {
             marks.mark(section, self.active.len(), position);
         }
     }
@@ -293,34 +237,34 @@ impl Assembler {
 
     /// Keep something that the code refers to alive as long as the code: until the last [`super::Code`] is dropped.
     pub fn keep(&mut self, kept: Keep) {
-        self.kept.push(AssertUnwindSafe(kept));
+        self.aside.kept.push(AssertUnwindSafe(kept));
     }
 
     /// The patchable target that was emitted last: `call {f: patchable}`. Published code re-targets it by this
     /// name ([`super::Code::retarget`]).
     #[must_use]
     pub fn last_patch_point(&self) -> Option<PatchPoint> {
-        self.patchable.len().checked_sub(1).map(|last| PatchPoint(last as u32))
+        self.aside.patchable.len().checked_sub(1).map(|last| PatchPoint(last as u32))
     }
 
     /// From here on code belongs to this position of the client's program: see [`super::Positions`].
     #[inline]
     pub fn mark(&mut self, position: SourcePosition) {
         let (section, at) = (self.section, self.active.len());
-        self.marks.get_or_insert_default().mark(section, at, Some(position));
+        self.aside.marks.get_or_insert_default().mark(section, at, Some(position));
     }
 
     /// From here on code belongs to no position: what several share, for instance.
     pub fn unmark(&mut self) {
-        if let Some(marks) = &mut self.marks {
+        if let Some(marks) = &mut self.aside.marks {
             marks.mark(self.section, self.active.len(), None);
         }
     }
 
     /// What observers of the heap are to call this code. Nothing is paid for it but the copy.
     pub fn set_name(&mut self, name: &str) {
-        self.name.clear();
-        self.name.push_str(name);
+        self.aside.name.clear();
+        self.aside.name.push_str(name);
     }
 
     /// The first thing that went wrong, which sealing reports; nothing is left of it.
@@ -330,19 +274,19 @@ impl Assembler {
             Slip::BoundTwice(label) => StitchError::BoundTwice { label },
             Slip::Beyond(template, missing) => StitchError::beyond(template, missing),
         });
-        self.error.take().or(slip)
+        self.aside.error.take().or(slip)
     }
 
     pub(super) fn hot_and_cold(&mut self) -> (&mut Buffer, &mut Buffer) {
         if self.section != Section::Hot {
             self.swap_sections();
         }
-        (&mut self.active, &mut self.resting)
+        (&mut self.active, &mut self.aside.resting)
     }
 
     /// The same to look at, of an assembler that writes to the hot section.
     pub(super) fn sections(&self) -> (&Buffer, &Buffer) {
-        (&self.active, &self.resting)
+        (&self.active, &self.aside.resting)
     }
 
     /// Whether `label` is one of this assembler's.
@@ -384,18 +328,8 @@ impl Assembler {
             return;
         }
         self.fail(StitchError::TooLong);
-        for buffer in [&mut self.active, &mut self.resting] {
-            buffer.start_over();
-        }
-        self.waiting.clear();
-        self.relocations.clear();
-        self.constants.clear();
-        self.data.clear();
-        self.patchable.clear();
-        self.notes.clear();
-        if let Some(marks) = &mut self.marks {
-            marks.clear();
-        }
+        self.active.start_over();
+        self.aside.start_over();
         if !self.active.has_room(more) {
             self.active.grow(more).expect("a template is shorter than a section may be");
         }
@@ -413,7 +347,7 @@ impl Assembler {
     }
 
     fn keep_note(&mut self, template: &'static Template) {
-        self.notes.push((self.here(), template));
+        self.aside.notes.push((self.here(), template));
     }
 
     /// Note that `template` needs what there is not, if it does. What it needs is a constant: most need nothing,
@@ -436,7 +370,7 @@ impl Assembler {
     #[cold]
     #[inline(never)]
     fn fail(&mut self, error: StitchError) {
-        self.error.get_or_insert(error);
+        self.aside.error.get_or_insert(error);
     }
 }
 
@@ -465,7 +399,7 @@ impl Sink for Assembler {
     }
 
     fn note_data(&mut self, ahead: u32, len: u32) {
-        self.data.push((self.position(ahead), len));
+        self.aside.data.push((self.position(ahead), len));
     }
 }
 
@@ -486,7 +420,7 @@ impl AlignSink for Assembler {
     }
 
     fn note_patchable(&mut self, ahead: u32) {
-        self.patchable.push(self.position(ahead));
+        self.aside.patchable.push(self.position(ahead));
         self.active.rely_on_alignment();
     }
 }
@@ -495,7 +429,11 @@ impl LinkSink<Label> for Assembler {
     #[inline(always)]
     fn link_rel32(&mut self, field: Field, label: Label) -> [u8; 4] {
         if field.tail != 0 {
-            self.waiting.push(Waiting { field: self.position(field.ahead), tail: field.tail, to: label });
+            self.aside.waiting.push(Waiting {
+                field: self.position(field.ahead),
+                tail: field.tail,
+                to: label,
+            });
             return [0; 4];
         }
         match self.active.link(label.0, field.ahead) {
@@ -512,18 +450,22 @@ impl LinkSink<Function> for Assembler {
     fn link_rel32(&mut self, field: Field, to: Function) -> [u8; 4] {
         let place = self.position(field.ahead);
         // Patch points of what is emitted next were noted last.
-        let recent = self.patchable.iter().rev().take_while(|p| !self.is_emitted(**p));
+        let recent = self.aside.patchable.iter().rev().take_while(|p| !self.is_emitted(**p));
         let patch_point = recent.zip(1..).find_map(|(point, back)| {
-            (*point == place).then(|| PatchPoint((self.patchable.len() - back) as u32))
+            (*point == place).then(|| PatchPoint((self.aside.patchable.len() - back) as u32))
         });
-        self.relocations.push(Relocation { field: place, tail: field.tail, to, patch_point });
+        self.aside.relocations.push(Relocation { field: place, tail: field.tail, to, patch_point });
         [0; 4]
     }
 }
 
 impl LinkSink<Constant> for Assembler {
     fn link_rel32(&mut self, field: Field, constant: Constant) -> [u8; 4] {
-        self.constants.push(ConstantUse { field: self.position(field.ahead), tail: field.tail, constant });
+        self.aside.constants.push(ConstantUse {
+            field: self.position(field.ahead),
+            tail: field.tail,
+            constant,
+        });
         [0; 4]
     }
 }

@@ -34,6 +34,7 @@
 //! function ([`Sealed::publish_and_recycle`]).
 
 mod about;
+mod aside;
 mod assembler;
 mod code;
 mod constant;

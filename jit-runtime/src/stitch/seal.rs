@@ -1,7 +1,8 @@
 //! The sealed state: sections joined, distances final, ready to be placed.
 
 use super::about::About;
-use super::assembler::{Assembler, Relocation};
+use super::aside::Relocation;
+use super::assembler::Assembler;
 use super::code::Code;
 use super::constant::Pool;
 use super::error::StitchError;
@@ -65,15 +66,15 @@ impl Sealed {
         join_labels(hot, cold)?;
         hot.append(cold);
         let cold_end = hot.len();
-        let veneers = settle_veneers(&assembler.relocations, cold_end);
+        let veneers = settle_veneers(&assembler.aside.relocations, cold_end);
         let end = veneers.last().map_or(cold_end, |&(_, at)| at + VENEER);
-        let patch_points = settle_patch_points(&assembler.patchable, cold_at, end);
+        let patch_points = settle_patch_points(&assembler.aside.patchable, cold_at, end);
         let end = patch_points.as_ref().map_or(end as usize, PatchPoints::end);
-        let pool = Pool::behind(end, &assembler.constants);
+        let pool = Pool::behind(end, &assembler.aside.constants);
         let len = u32::try_from(pool.end()).ok().filter(|&len| len <= Position::WHOLE);
         let (len, code_len) = (len.ok_or(StitchError::TooLong)?, pool.start() as u32);
         assembler.hot_and_cold().0.pad_to(len);
-        let data = settle_data(&assembler.data, cold_at);
+        let data = settle_data(&assembler.aside.data, cold_at);
         let mut sealed = Sealed {
             assembler,
             cold_at,
@@ -163,16 +164,16 @@ impl Sealed {
         let listing = self
             .assembler
             .keeps_notes()
-            .then(|| Arc::new(Listing::settle(&self.assembler.notes, self.cold_at)));
-        let marks = self.assembler.marks.as_mut();
+            .then(|| Arc::new(Listing::settle(&self.assembler.aside.notes, self.cold_at)));
+        let marks = self.assembler.aside.marks.as_mut();
         let positions = marks.and_then(|marks| marks.settle(self.cold_at..self.cold_end));
         let about = || -> Box<dyn Any> {
-            let (name, code_len) = (self.assembler.name.clone(), self.code_len as usize);
+            let (name, code_len) = (self.assembler.aside.name.clone(), self.code_len as usize);
             Box::new(About { name, code_len, positions: positions.clone(), listing: listing.clone() })
         };
         let block = heap.publish_about(space, self.assembler.hot_bytes(), about)?;
         let data = (!self.data.is_empty()).then(|| self.data.as_slice().into());
-        let kept = std::mem::take(&mut self.assembler.kept);
+        let kept = std::mem::take(&mut self.assembler.aside.kept);
         Ok(Code {
             block,
             len: self.len,
@@ -187,8 +188,8 @@ impl Sealed {
 
     /// Write the distances that no chain has written.
     fn aim_waiting(&mut self) -> Result<(), StitchError> {
-        for i in 0..self.assembler.waiting.len() {
-            let waiting = self.assembler.waiting[i];
+        for i in 0..self.assembler.aside.waiting.len() {
+            let waiting = self.assembler.aside.waiting[i];
             let field = waiting.field.settle(self.cold_at);
             let CodePtr(to) = match self.offset_of(waiting.to) {
                 Some(to) => to,
@@ -205,8 +206,8 @@ impl Sealed {
 
     /// Write the constants, and the distances to them.
     fn put_constants(&mut self, pool: &Pool) {
-        for i in 0..self.assembler.constants.len() {
-            let using = self.assembler.constants[i];
+        for i in 0..self.assembler.aside.constants.len() {
+            let using = self.assembler.aside.constants[i];
             let field = using.field.settle(self.cold_at).0;
             let distance = (pool.place_of(using.constant) as u32).wrapping_sub(field + 4 + using.tail);
             self.assembler.hot_and_cold().0.set_word(field, distance);
@@ -216,8 +217,8 @@ impl Sealed {
 
     /// Write the distances to functions for code that stands at `address`.
     fn link(&mut self, address: usize) {
-        for i in 0..self.assembler.relocations.len() {
-            let relocation = self.assembler.relocations[i];
+        for i in 0..self.assembler.aside.relocations.len() {
+            let relocation = self.assembler.aside.relocations[i];
             let field = relocation.field.settle(self.cold_at).0;
             let near = patch::distance(address, field + relocation.tail, relocation.to.0);
             let distance = near.unwrap_or_else(|| {

@@ -94,10 +94,12 @@ impl Buffer {
 
     /// Append a section, which has its own limit.
     pub(super) fn append(&mut self, other: &Buffer) {
-        let end = self.at + other.at;
-        self.bytes.truncate(self.at as usize);
-        self.bytes.extend_from_slice(other.bytes());
-        self.at = end;
+        let (start, end) = (self.at as usize, (self.at + other.at) as usize);
+        if end > self.bytes.len() {
+            self.bytes.resize(end, POISON);
+        }
+        self.bytes[start..end].copy_from_slice(other.bytes());
+        self.at = end as u32;
     }
 
     /// Forget the contents and keep the memory, or what of it a section may have.

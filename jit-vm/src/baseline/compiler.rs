@@ -32,6 +32,8 @@ const WINDOW: usize = 4;
 #[derive(Debug)]
 pub struct Compiler {
     pub(super) emit: Emitter,
+    /// Stands in for the assembler while its code is published, or for good where the code cannot be sealed.
+    spare: Option<Assembler>,
     listing: bool,
     pub(super) cache: StackCache<Kind, Value>,
     pub(super) kinds: Kinds,
@@ -54,6 +56,7 @@ impl Compiler {
     pub fn new(listing: bool) -> Compiler {
         Compiler {
             emit: Emitter { asm: assembler(listing), pinned: vec![] },
+            spare: None,
             listing,
             cache: StackCache::new(ALLOCATABLE, WINDOW, Slot(0)),
             kinds: Kinds::default(),
@@ -82,8 +85,9 @@ impl Compiler {
     }
 
     fn publish(&mut self, heap: &CodeHeap) -> Result<Compiled, CompileError> {
-        // A function that cannot be sealed takes its assembler with it: a fresh one is there for the next.
-        let sealed = std::mem::replace(&mut self.emit.asm, assembler(self.listing)).seal()?;
+        // A function that cannot be sealed takes its assembler with it: another is there for the next.
+        let spare = self.spare.take().unwrap_or_else(|| assembler(self.listing));
+        let sealed = std::mem::replace(&mut self.emit.asm, spare).seal()?;
         debug_assert_eq!(
             frame::check(&sealed.bytes()[..sealed.code_len()], sealed.data()),
             [],
@@ -95,7 +99,7 @@ impl Compiler {
         }
         self.maps.finish();
         let (code, asm) = sealed.publish_and_recycle(heap);
-        self.emit.asm = asm;
+        self.spare = Some(std::mem::replace(&mut self.emit.asm, asm));
         // The copy is as long as it has to be; what it is copied from has grown for other functions.
         Ok(Compiled { code: code?, maps: self.maps.clone() })
     }
