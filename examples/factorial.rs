@@ -13,24 +13,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use support::{Arguments, finish, load, print_code, run, tiers};
 
-const SOURCE: &str = "
-func factorial(1) {
-    get 0
-    int 1
-    le
-    jump_if one
-    get 0
-    get 0
-    int 1
-    sub
-    call factorial
-    mul
-    ret
-one:
-    int 1
-    ret
-}
-";
+const SOURCE: &str = include_str!("../jit-vm/programs/factorial.txt");
 
 /// How deep the longest chain of calls is.
 const CHAIN: i64 = 10_000;

@@ -12,27 +12,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use support::{Arguments, finish, load, print_code, run, tiers};
 
-const SOURCE: &str = "
-func fib(1) {
-    get 0
-    int 2
-    lt
-    jump_if_not recurse
-    get 0
-    ret
-recurse:
-    get 0
-    int 1
-    sub
-    call fib
-    get 0
-    int 2
-    sub
-    call fib
-    add
-    ret
-}
-";
+const SOURCE: &str = include_str!("../jit-vm/programs/fib.txt");
 
 fn main() -> ExitCode {
     finish(show())

@@ -161,10 +161,10 @@ fn code_memory() -> Vec<Range<usize>> {
     regions
 }
 
-fn program(source: &str) -> (Arc<Program>, FuncId) {
+fn program(source: &str, main: &str) -> (Arc<Program>, FuncId) {
     let module = text::parse(source).unwrap_or_else(|e| panic!("{e}"));
     let program = module.verify().unwrap_or_else(|e| panic!("{e}"));
-    let main = program.find("main").expect("a function of this name");
+    let main = program.find(main).expect("a function of this name");
     (Arc::new(program), main)
 }
 
@@ -247,34 +247,14 @@ fn code_of(run: &Run, function: FuncId) -> (usize, Vec<(usize, String)>) {
 }
 
 /// Computes by recursion, with a guard at each step.
-const FIB: &str = "
-func main(1) {
-    get 0
-    int 2
-    lt
-    jump_if_not recurse
-    get 0
-    ret
-recurse:
-    get 0
-    int 1
-    sub
-    call main
-    get 0
-    int 2
-    sub
-    call main
-    add
-    ret
-}
-";
+const FIB: &str = include_str!("../jit-vm/programs/fib.txt");
 
 /// Every instruction of a compiled function, its cold exits and its way out when there is no stack: seen
 /// once at least, and right each time.
 #[test]
 fn every_instruction_of_a_compiled_function_finds_its_callers() {
     alone(|| {
-        let (fib, main) = program(FIB);
+        let (fib, main) = program(FIB, "fib");
         let mut met = BTreeSet::new();
         let mut all = vec![];
         // Every n-th guard leaves: with these n, each of the four does once. The code is the same each time.
@@ -298,53 +278,13 @@ fn every_instruction_of_a_compiled_function_finds_its_callers() {
 }
 
 /// Recursion in turns, with an error at the bottom for some arguments.
-const TURNS: &str = "
-func main(2) {
-    get 0
-    int 0
-    eq
-    jump_if bottom
-    int 1
-    get 0
-    int 1
-    sub
-    get 1
-    call odd
-    add
-    ret
-bottom:
-    int 100
-    get 1
-    div
-    ret
-}
-
-func odd(2) {
-    get 0
-    int 0
-    eq
-    jump_if bottom
-    int 1
-    get 0
-    int 1
-    sub
-    get 1
-    call main
-    add
-    ret
-bottom:
-    int 200
-    get 1
-    div
-    ret
-}
-";
+const TURNS: &str = include_str!("../jit-vm/programs/turns.txt");
 
 /// Segments within segments: the interpreter between compiled functions, and cuts through all of them.
 #[test]
 fn callers_are_found_through_every_pair_of_tiers() {
     alone(|| {
-        let (turns, main) = program(TURNS);
+        let (turns, main) = program(TURNS, "even");
         let odd = turns.find("odd").expect("a function of this name");
         let options =
             Options { thresholds: Thresholds { calls: u32::MAX, failures: 3 }, ..Options::default() };
@@ -356,7 +296,7 @@ fn callers_are_found_through_every_pair_of_tiers() {
             let in_tiers = [(main, tiers[0]), (odd, tiers[1])];
             let [result, error] = [2, 0].map(|divisor| [Value::int(4), Value::int(divisor)]);
             let run = watch_in_tiers(&turns, options, &in_tiers, &[(main, &result), (main, &error)]);
-            assert_eq!(run.outcomes, ["= 54", "! div by zero, in `main` at 14"], "{tiers:?}");
+            assert_eq!(run.outcomes, ["= 54", "! div by zero, in `even` at 14"], "{tiers:?}");
             assert!(run.watcher.deepest > 6, "{tiers:?}");
         }
     });
@@ -383,7 +323,7 @@ func leaf(1) {
 #[test]
 fn callers_are_found_while_tiers_change() {
     alone(|| {
-        let (program, main) = program(CALLER);
+        let (program, main) = program(CALLER, "main");
         let leaf = program.find("leaf").expect("a function of this name");
         let options = Options { thresholds: Thresholds { calls: 2, failures: 1 }, ..Options::default() };
         let [number, other] = [Value::int(3), Value::bool(true)].map(|value| [value]);

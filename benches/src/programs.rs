@@ -11,50 +11,8 @@ use std::arch::asm;
 use std::sync::Arc;
 
 /// Fibonacci by recursion, and the sum of 1 to n in a loop, as text of the VM.
-const SOURCE: &str = "
-func fib(1) {
-    get 0
-    int 2
-    lt
-    jump_if_not recurse
-    get 0
-    ret
-recurse:
-    get 0
-    int 1
-    sub
-    call fib
-    get 0
-    int 2
-    sub
-    call fib
-    add
-    ret
-}
-func sum(1) locals 3 {
-    int 0
-    set 1
-    int 0
-    set 2
-again:
-    get 1
-    get 0
-    lt
-    jump_if_not done
-    get 1
-    int 1
-    add
-    set 1
-    get 2
-    get 1
-    add
-    set 2
-    jump again
-done:
-    get 2
-    ret
-}
-";
+const SOURCE: &str =
+    concat!(include_str!("../../jit-vm/programs/fib.txt"), include_str!("../../jit-vm/programs/sum.txt"),);
 
 /// A function of the verified program.
 pub struct Bytecode {

@@ -29,47 +29,7 @@ fn on_a_large_stack(test: fn()) {
 }
 
 /// `even` and `odd` count down in turns; at the bottom they divide by what they were given.
-const TURNS: &str = "
-func even(2) {
-    get 0
-    int 0
-    eq
-    jump_if bottom
-    int 1
-    get 0
-    int 1
-    sub
-    get 1
-    call odd
-    add
-    ret
-bottom:
-    int 100
-    get 1
-    div
-    ret
-}
-
-func odd(2) {
-    get 0
-    int 0
-    eq
-    jump_if bottom
-    int 1
-    get 0
-    int 1
-    sub
-    get 1
-    call even
-    add
-    ret
-bottom:
-    int 200
-    get 1
-    div
-    ret
-}
-";
+const TURNS: &str = include_str!("../programs/turns.txt");
 
 /// Both functions in every pair of tiers.
 fn in_every_pair_of_tiers(test: impl Fn(&mut Vm, FuncId, FuncId)) {
@@ -189,24 +149,7 @@ fn the_native_stack_has_one_end_however_it_is_entered() {
     small.spawn(test).expect("a thread").join().expect("no panic");
 }
 
-const FACTORIAL: &str = "
-func factorial(1) {
-    get 0
-    int 1
-    le
-    jump_if one
-    get 0
-    get 0
-    int 1
-    sub
-    call factorial
-    mul
-    ret
-one:
-    int 1
-    ret
-}
-";
+const FACTORIAL: &str = include_str!("../programs/factorial.txt");
 
 #[test]
 fn a_function_is_compiled_by_the_call_that_reaches_the_threshold() {
