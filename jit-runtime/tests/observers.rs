@@ -5,7 +5,7 @@
 
 use expect_test::expect;
 use jit_runtime::memory::{CodeHeap, Event};
-use jit_runtime::observe::{Count, Detail, JitDump, PerfMap, Source, Statistics};
+use jit_runtime::observe::{Count, Detail, JitDump, PerfMap, SourceFile, Statistics};
 use jit_runtime::stitch::{About, Assembler, Code, CodePtr, Constant, Function, SourcePosition};
 use jit_runtime::{templates, x64};
 use std::fs;
@@ -280,7 +280,7 @@ fn a_dump_has_the_code_with_its_names_and_lines() {
     let error = JitDump::create_in(&directory).expect_err("there is one").to_string();
     let name = format!("jit-{}.dump", std::process::id());
     assert!(error.starts_with(directory.to_str().unwrap()) && error.contains(&name), "{error}");
-    let source = Source::new("program.bc").first_line(1);
+    let source = SourceFile::new("program.bc").first_line(1);
     let dump = heap.observe(dump.with_source(source).with_detail(Detail::Templates));
     let path = dump.lock().unwrap().path().to_owned();
     let code = publish(&heap, Assembler::with_listing(), "f");

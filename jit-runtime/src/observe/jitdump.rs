@@ -22,7 +22,7 @@
 //! the code, where the next function stands. Frames have frame pointers, which `perf record -g` walks.
 #![allow(unsafe_code)]
 
-use super::Source;
+use super::SourceFile;
 use super::log::Log;
 use super::symbols::{Detail, Symbol, symbols};
 use crate::memory::{Event, Observer};
@@ -56,7 +56,7 @@ enum Record {
 pub struct JitDump {
     log: Log,
     claim: Claim,
-    source: Source,
+    source: SourceFile,
     detail: Detail,
     /// Pieces so far.
     pieces: u64,
@@ -81,7 +81,7 @@ impl JitDump {
         let mut dump = JitDump {
             log: Log::of(file),
             claim,
-            source: Source::default(),
+            source: SourceFile::default(),
             detail: Detail::default(),
             pieces: 0,
             _marker: marker,
@@ -99,7 +99,7 @@ impl JitDump {
 
     /// The same, with positions of this source.
     #[must_use]
-    pub fn with_source(mut self, source: Source) -> JitDump {
+    pub fn with_source(mut self, source: SourceFile) -> JitDump {
         self.source = source;
         self
     }

@@ -43,6 +43,6 @@ pub use gdb::Gdb;
 pub use jitdump::JitDump;
 #[cfg(unix)]
 pub use perf_map::PerfMap;
-pub use source::Source;
+pub use source::SourceFile;
 pub use statistics::{Count, Statistics};
 pub use symbols::Detail;

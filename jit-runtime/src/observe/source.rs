@@ -9,29 +9,29 @@ use core::ops::Range;
 /// Tools count lines from 1. Where positions are lines, the default is right; where they count instructions from
 /// 0, a text that has one a line (a listing of the bytecode) begins at line 1: `first_line(1)`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Source {
+pub struct SourceFile {
     file: String,
     first_line: u32,
 }
 
-impl Default for Source {
+impl Default for SourceFile {
     /// No file in particular.
-    fn default() -> Source {
-        Source::new("jit")
+    fn default() -> SourceFile {
+        SourceFile::new("jit")
     }
 }
 
-impl Source {
+impl SourceFile {
     /// This file, in which position n is line n.
     #[must_use]
-    pub fn new(file: &str) -> Source {
-        Source { file: file.replace('\0', " "), first_line: 0 }
+    pub fn new(file: &str) -> SourceFile {
+        SourceFile { file: file.replace('\0', " "), first_line: 0 }
     }
 
     /// The same, in which position 0 is this line.
     #[must_use]
-    pub fn first_line(self, line: u32) -> Source {
-        Source { first_line: line, ..self }
+    pub fn first_line(self, line: u32) -> SourceFile {
+        SourceFile { first_line: line, ..self }
     }
 
     pub(super) fn file(&self) -> &str {

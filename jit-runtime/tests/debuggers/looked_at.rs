@@ -3,7 +3,7 @@
 use jit_runtime::abi::CFunction;
 use jit_runtime::frame::{enter_frame, leave_frame};
 use jit_runtime::memory::{CodeHeap, HeapOptions, Strategy};
-use jit_runtime::observe::{Gdb, JitDump, PerfMap, Source};
+use jit_runtime::observe::{Gdb, JitDump, PerfMap, SourceFile};
 use jit_runtime::stitch::{Assembler, Code, Function, SourcePosition};
 use jit_runtime::transition::{CHeap, EntryPoint, Gate, Machine};
 use jit_runtime::{templates, x64};
@@ -40,7 +40,7 @@ fn publish(heap: &CodeHeap, name: &str, build: impl FnOnce(&mut Assembler)) -> C
 pub(crate) fn debugged(flip: bool) {
     let strategy = if flip { Strategy::ProtectFlip } else { Strategy::DualMapping };
     let heap = CodeHeap::new(strategy).expect("Linux on x86-64");
-    heap.observe(Gdb::new().with_source(Source::new("some.program")));
+    heap.observe(Gdb::new().with_source(SourceFile::new("some.program")));
     let gate = Gate::new(&heap).expect("an unwinder");
     type Rust = extern "C-unwind" fn(*mut Machine, u64) -> u64;
     let rust = gate.rust_call(&heap, called_by_code as Rust).expect("room for code");
@@ -104,7 +104,7 @@ templates! {
 /// Tells perf of its code by a dump.
 pub(crate) fn dumped(directory: &Path) {
     let heap = CodeHeap::new(Strategy::DualMapping).expect("Linux on x86-64");
-    heap.observe(JitDump::create_in(directory).expect("a dump").with_source(Source::new("some.program")));
+    heap.observe(JitDump::create_in(directory).expect("a dump").with_source(SourceFile::new("some.program")));
     spend_time(&heap);
 }
 

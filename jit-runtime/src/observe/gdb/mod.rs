@@ -20,7 +20,7 @@ mod object_file;
 #[cfg(test)]
 mod tests;
 
-use super::Source;
+use super::SourceFile;
 use super::symbols::name;
 use crate::frame::region_record;
 use crate::memory::{Event, Observer};
@@ -35,7 +35,7 @@ use std::collections::HashMap;
 /// ([`Event::Described`]) or the observer is made for code that has no frames ([`Gdb::without_frames`]).
 #[derive(Debug)]
 pub struct Gdb {
-    source: Source,
+    source: SourceFile,
     frames: bool,
     /// By address.
     files: HashMap<usize, (Listed, Text)>,
@@ -51,12 +51,12 @@ impl Gdb {
     /// For code that keeps the frame convention.
     #[must_use]
     pub fn new() -> Gdb {
-        Gdb { source: Source::default(), frames: true, files: HashMap::new() }
+        Gdb { source: SourceFile::default(), frames: true, files: HashMap::new() }
     }
 
     /// The same, with positions of this source.
     #[must_use]
-    pub fn with_source(self, source: Source) -> Gdb {
+    pub fn with_source(self, source: SourceFile) -> Gdb {
         Gdb { source, ..self }
     }
 

@@ -1,6 +1,6 @@
 //! An object file of one function that is in memory already.
 
-use super::Source;
+use super::SourceFile;
 use gimli::write::{
     Address, AttributeValue, DwarfUnit, EndianVec, LineProgram, LineString, Sections, Writer as _,
 };
@@ -23,7 +23,7 @@ pub(super) struct ObjectFile<'a> {
     pub(super) text: &'a Text,
     /// A list of records as in `.eh_frame`.
     pub(super) record: Option<&'a [u8]>,
-    pub(super) source: &'a Source,
+    pub(super) source: &'a SourceFile,
 }
 
 impl ObjectFile<'_> {

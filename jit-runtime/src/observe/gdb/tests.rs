@@ -1,6 +1,6 @@
 //! What stands in the list of files, read by somebody else.
 
-use super::super::Source;
+use super::super::SourceFile;
 use super::Gdb;
 use super::interface::listed;
 use crate::memory::CodeHeap;
@@ -39,7 +39,7 @@ fn files(code: &Code) -> Vec<(String, Vec<String>)> {
 #[test]
 fn a_file_is_in_the_list_as_long_as_its_code() {
     let heap = CodeHeap::probe().expect("this machine gives code memory");
-    let gdb = heap.observe(Gdb::new().with_source(Source::new("some.program")));
+    let gdb = heap.observe(Gdb::new().with_source(SourceFile::new("some.program")));
     let [first, second, third] = ["first", "second", "third"].map(|name| publish(&heap, name));
     for (code, name) in [(&first, "first"), (&second, "second"), (&third, "third")] {
         let [(found, sections)] = &files(code)[..] else { panic!("one file for {name}") };
