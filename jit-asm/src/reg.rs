@@ -291,12 +291,22 @@ impl RegSet {
 
     /// The general registers in it, by number.
     pub fn iter(self) -> impl Iterator<Item = Gpr> {
-        Gpr::ALL.into_iter().filter(move |&r| self.contains(r))
+        let mut rest = self;
+        core::iter::from_fn(move || {
+            let r = rest.first()?;
+            rest = rest.without(r);
+            Some(r)
+        })
     }
 
     /// The vector registers in it, by number.
     pub fn vectors(self) -> impl Iterator<Item = Xmm> {
-        Xmm::ALL.into_iter().filter(move |&r| self.contains_vector(r))
+        let mut rest = self.0 >> 16;
+        core::iter::from_fn(move || {
+            let r = Xmm::new(rest.trailing_zeros() as u8)?;
+            rest &= rest - 1;
+            Some(r)
+        })
     }
 }
 

@@ -65,6 +65,8 @@ pub struct MapEntry(usize);
 const REGISTER: u8 = 0;
 const CONSTANT: u8 = 1;
 const SLOT: u8 = 2;
+/// Behind the last word of a state. Slots are counted from 1, so it stands where none would.
+const END: u8 = 0;
 
 impl FrameMaps {
     /// No maps.
@@ -81,12 +83,12 @@ impl FrameMaps {
     }
 
     /// Write a state. It is found once [`FrameMaps::place`] gives its entry an offset.
-    pub fn write(&mut self, depth: u32, words: impl Iterator<Item = (WordAt, Source)> + Clone) -> MapEntry {
+    pub fn write(&mut self, depth: u32, words: impl Iterator<Item = (WordAt, Source)>) -> MapEntry {
         let entry = MapEntry(self.bytes.len());
         self.put(u64::from(depth));
-        self.put(words.clone().count() as u64);
-        for (at, source) in words {
-            self.put(u64::from(at.slot));
+        // Not a loop: clients chain and flatten iterators here, which is slow from outside.
+        words.for_each(|(at, source)| {
+            self.put(u64::from(at.slot) + 1);
             self.bytes.push(at.word);
             match source {
                 Source::Register(r) => self.bytes.extend([REGISTER, r.number()]),
@@ -99,7 +101,8 @@ impl FrameMaps {
                     self.put(u64::from(slot));
                 }
             }
-        }
+        });
+        self.bytes.push(END);
         entry
     }
 
@@ -153,6 +156,7 @@ impl FrameMaps {
     }
 
     /// Unsigned LEB128 (DWARF 5, 7.6).
+    #[inline]
     fn put(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.bytes.push(value as u8 | 0x80);
@@ -168,13 +172,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn state(&mut self) -> FrameState {
-        let (depth, count) = (self.number() as u32, self.number());
-        let words = (0..count).map(|_| self.word()).collect();
+        let depth = self.number() as u32;
+        let words = std::iter::from_fn(|| self.word()).collect();
         FrameState { depth, words }
     }
 
-    fn word(&mut self) -> (WordAt, Source) {
-        let at = WordAt { slot: self.number() as u32, word: self.byte() };
+    fn word(&mut self) -> Option<(WordAt, Source)> {
+        let slot = self.number().checked_sub(1)? as u32;
+        let at = WordAt { slot, word: self.byte() };
         let source = match self.byte() {
             REGISTER => {
                 Source::Register(Gpr::new(self.byte()).expect("the writer wrote a register's number"))
@@ -183,7 +188,7 @@ impl Reader<'_> {
             SLOT => Source::Slot(self.number() as u32),
             other => unreachable!("no source is written as {other}"),
         };
-        (at, source)
+        Some((at, source))
     }
 
     fn byte(&mut self) -> u8 {

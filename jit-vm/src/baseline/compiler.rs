@@ -399,7 +399,7 @@ fn load_tag_word(emit: &mut Emitter, value: &Entry<Kind, Value>) {
 }
 
 /// The words of a stack value that are not in its home.
-fn words(home: Slot, entry: &Entry<Kind, Value>) -> impl Iterator<Item = (WordAt, Source)> + Clone {
+fn words(home: Slot, entry: &Entry<Kind, Value>) -> impl Iterator<Item = (WordAt, Source)> {
     let at_home = entry.payload == Payload::Slot(home);
     let payload = match entry.payload {
         Payload::Const(value) => Source::Constant(value.payload()),
