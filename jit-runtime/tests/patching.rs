@@ -287,8 +287,9 @@ fn a_call_is_retargeted_between_calls() {
 fn code_without_points_has_none() -> Result<(), StitchError> {
     let [heap, _] = heaps();
     let code = seal(|asm| x64!(asm => call {Function(FAR)}; ret)).publish(&heap)?;
-    assert_eq!((code.patch_points(), code.data().len()), (0, 0));
-    // Where its one veneer stands, and nothing more.
+    assert_eq!(code.patch_points(), 0);
+    // Where its one veneer stands, with its target, and nothing more.
+    assert_eq!(code.data(), [24..32]);
     assert_eq!(code.len(), 32);
     Ok(())
 }

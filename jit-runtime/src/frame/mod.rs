@@ -32,7 +32,7 @@
 //! **Invariants.** A walker that comes from a callee looks at the bytes behind the call, so a call stands
 //! neither before a `ret` nor before a body: before `ret` there is `leave`, and a call that does not return
 //! is followed by `ud2`. Between `leave` and `ret` there is nothing. [`check`] finds every breach in finished
-//! code. The two instructions of a veneer, which run in nobody's frame, are not described; they cannot panic.
+//! code. The jump of a veneer, which runs in nobody's frame, is not described; it cannot panic.
 //! Functions that C calls save more registers, and say in their frames which: [`CallableFrame`]. The entry trampoline
 //! has a record of its own, instruction by instruction ([`CodeRecord`]). Both stand in regions of their own.
 //!

@@ -9,8 +9,9 @@
 //! forward jump allocates nothing. A distance inside a section is final when the later of its ends is emitted;
 //! the chains that cross from one section to the other are aimed when the code is sealed and the length of the
 //! hot section is known. A call out of the code is a relocation, applied when the address is known, through a
-//! veneer if the target is more than 2 GiB away. A [`Constant`] is placed behind all code. Which place of the client's
-//! program code is for is kept beside it ([`Positions`]).
+//! veneer if the target is more than 2 GiB away: a jump through a word behind the code, which needs no register, since
+//! whether there is one depends on where the code happens to stand. A [`Constant`] is placed behind all code. Which
+//! place of the client's program code is for is kept beside it ([`Positions`]).
 //!
 //! Code is a typestate, each state consumed by the next:
 //!

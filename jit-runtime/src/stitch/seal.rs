@@ -11,19 +11,9 @@ use super::listing::Listing;
 use super::patch::{self, PatchPoint, PatchPoints, SLOT, STONE};
 use super::section::{ALIGNMENT, Buffer};
 use crate::memory::{CodeHeap, POISON};
-use crate::templates;
 use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Room kept for each veneer.
-const VENEER: u32 = 16;
-
-templates! {
-    /// A stepping stone to a function that a 32-bit distance may not reach. r11 belongs to it, as to the
-    /// linker's own stubs (System V AMD64 ABI, 3.2.1).
-    fn veneer(target: i64) = x64!< mov r11, {target}; jmp r11 >;
-}
 
 /// Finished code that has no address yet. Made by [`Assembler::seal`].
 #[derive(Debug)]
@@ -36,9 +26,9 @@ pub struct Sealed {
     /// Where the constants start.
     code_len: u32,
     len: u32,
-    /// Where each function that is called has its veneer, should it be out of reach.
+    /// Where each function that is called has its veneer, a stepping stone, should it be out of reach.
     veneers: Vec<(Function, u32)>,
-    /// Where there is data among the code, in order: of templates, and the targets of stepping stones.
+    /// Where there is data among the code: of templates, and the targets of stepping stones. In order.
     data: Vec<Range<usize>>,
     patch_points: Option<Arc<PatchPoints>>,
 }
@@ -67,7 +57,7 @@ impl Sealed {
         hot.append(cold);
         let cold_end = hot.len();
         let veneers = settle_veneers(&assembler.aside.relocations, cold_end);
-        let end = veneers.last().map_or(cold_end, |&(_, at)| at + VENEER);
+        let end = veneers.last().map_or(cold_end, |&(_, at)| at + STONE);
         let patch_points = settle_patch_points(&assembler.aside.patchable, cold_at, end);
         let end = patch_points.as_ref().map_or(end as usize, PatchPoints::end);
         let pool = Pool::behind(end, &assembler.aside.constants);
@@ -236,10 +226,7 @@ impl Sealed {
     fn put_stones(&mut self) {
         let Some(points) = self.patch_points.clone() else { return };
         for number in 0..points.fields.len() {
-            let at = points.stone_of(PatchPoint(number as u32));
-            self.put_stone(at, u64::from_ne_bytes([POISON; 8]));
-            let slot = (at + SLOT) as usize;
-            self.data.push(slot..slot + 8);
+            self.put_stone(points.stone_of(PatchPoint(number as u32)), u64::from_ne_bytes([POISON; 8]));
         }
     }
 
@@ -247,6 +234,11 @@ impl Sealed {
         let mut bytes = Vec::with_capacity(STONE as usize);
         patch::stone(&mut bytes, target);
         self.assembler.hot_and_cold().0.bytes_mut()[at as usize..][..bytes.len()].copy_from_slice(&bytes);
+        let slot = (at + SLOT) as usize;
+        let place = self.data.partition_point(|data| data.start < slot);
+        if self.data.get(place).is_none_or(|data| data.start != slot) {
+            self.data.insert(place, slot..slot + 8);
+        }
     }
 
     /// Aim the stepping stone of a patch point, and tell where it is.
@@ -257,17 +249,14 @@ impl Sealed {
         at
     }
 
-    /// Write the veneer of `to`, unless it stands already, and tell where.
+    /// Write the veneer of `to`, and tell where it is.
     fn veneer_of(&mut self, to: Function) -> u32 {
         let slot = self
             .veneers
             .binary_search_by_key(&to, |&(f, _)| f)
             .expect("settling gave a veneer to the function of each relocation");
         let at = self.veneers[slot].1;
-        let mut bytes = Vec::with_capacity(VENEER as usize);
-        veneer(&mut bytes, to.0 as i64);
-        let room = &mut self.assembler.hot_and_cold().0.bytes_mut()[at as usize..];
-        room[..bytes.len()].copy_from_slice(&bytes);
+        self.put_stone(at, to.0 as u64);
         at
     }
 }
@@ -290,7 +279,7 @@ fn settle_veneers(relocations: &[Relocation], end: u32) -> Vec<(Function, u32)> 
     let mut functions: Vec<Function> = relocations.iter().map(|relocation| relocation.to).collect();
     functions.sort_unstable();
     functions.dedup();
-    functions.into_iter().zip((end.next_multiple_of(VENEER)..).step_by(VENEER as usize)).collect()
+    functions.into_iter().zip((end.next_multiple_of(STONE)..).step_by(STONE as usize)).collect()
 }
 
 /// The data of both sections, in the order of their places.

@@ -2,7 +2,7 @@
 
 use super::label::Position;
 use super::{Assembler, Code, CodePtr, Function, Label, Section, StitchError};
-use crate::memory::CodeHeap;
+use crate::memory::{CodeHeap, POISON};
 use crate::x64;
 use arbtest::arbitrary::{Result, Unstructured};
 use jit_asm::{Field, LinkSink, Sink, Template};
@@ -123,8 +123,11 @@ fn a_function_out_of_reach_is_reached_through_a_veneer() {
     let bytes = code.block().bytes();
     let (first, second) = (goes_to(&bytes, 0, 0), goes_to(&bytes, 5, 4));
     assert_eq!((first, second), (16, 16), "one veneer serves both");
-    let target: [u8; 8] = bytes[18..26].try_into().expect("eight bytes");
+    // Without a register: an exit that is far from its stub still has all of them.
+    assert_eq!(bytes[16..24], [0xFF, 0x25, 2, 0, 0, 0, POISON, POISON], "jmp [rip + 2]");
+    let target: [u8; 8] = bytes[24..32].try_into().expect("eight bytes");
     assert_eq!(u64::from_le_bytes(target), far.0 as u64);
+    assert_eq!(code.data(), [24..32], "and its target, once");
 }
 
 #[test]

@@ -1,20 +1,25 @@
 //! Constants under a reader of finished bytes, which decodes every instruction and looks where it reads.
 
 use super::Constant;
-use crate::memory::CodeHeap;
+use crate::memory::{CodeHeap, POISON};
 use crate::stitch::label::Position;
 use crate::stitch::{Assembler, Function, Section, StitchError};
 use crate::x64;
 use arbtest::arbitrary::{Result, Unstructured};
 use iced_x86::{Decoder, DecoderOptions, Mnemonic, Register};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-/// What the rip-relative instructions of `code` read, in the order in which they stand.
-fn places(code: &[u8]) -> Vec<usize> {
-    Decoder::with_ip(64, code, 0, DecoderOptions::NONE)
+/// What the rip-relative instructions of `code` read, in the order in which they stand; not the jump of a veneer,
+/// which reads the `data` among the code.
+fn places(code: &[u8], data: &[Range<usize>]) -> Vec<usize> {
+    let mut code = code.to_vec();
+    data.iter().for_each(|range| code[range.clone()].fill(POISON));
+    Decoder::with_ip(64, &code, 0, DecoderOptions::NONE)
         .into_iter()
         .inspect(|instruction| assert_ne!(instruction.mnemonic(), Mnemonic::INVALID))
         .filter(|instruction| instruction.memory_base() == Register::RIP)
+        .filter(|instruction| instruction.mnemonic() != Mnemonic::Jmp)
         .map(|instruction| instruction.memory_displacement64() as usize)
         .collect()
 }
@@ -45,9 +50,9 @@ fn any_constant(u: &mut Unstructured<'_>) -> Result<Constant> {
 }
 
 /// The dumb checker: what is read is what was asked for, aligned, behind the code, and nothing is there twice.
-fn check(bytes: &[u8], code_len: usize, wanted: &[Constant]) {
+fn check(bytes: &[u8], code_len: usize, data: &[Range<usize>], wanted: &[Constant]) {
     let (code, behind) = bytes.split_at(code_len);
-    let found = places(code);
+    let found = places(code, data);
     assert_eq!(found.len(), wanted.len());
     for (&at, constant) in found.iter().zip(wanted) {
         let size = constant.bytes().len();
@@ -77,13 +82,13 @@ fn random_code(u: &mut Unstructured<'_>, mut asm: Assembler) -> Result<Assembler
     x64!(asm => ret);
     let sealed = asm.seal().expect("the label is bound");
     hot.append(&mut cold);
-    check(sealed.bytes(), sealed.code_len(), &hot);
+    check(sealed.bytes(), sealed.code_len(), sealed.data(), &hot);
     if !u.arbitrary()? {
         return Ok(sealed.recycle());
     }
     let (code, asm) = sealed.publish_and_recycle(&CodeHeap::probe().expect("code memory"));
     let code = code.expect("room");
-    check(&code.block().bytes()[..code.len()], code.code_len(), &hot);
+    check(&code.block().bytes()[..code.len()], code.code_len(), code.data(), &hot);
     Ok(asm)
 }
 
@@ -107,7 +112,7 @@ fn bits_tell_constants_apart_and_nothing_else_does() {
         let mut asm = Assembler::new();
         constants.iter().for_each(|&constant| x64!(asm => lea rax, [{constant}]));
         let sealed = asm.seal().expect("no labels");
-        check(sealed.bytes(), sealed.code_len(), constants);
+        check(sealed.bytes(), sealed.code_len(), sealed.data(), constants);
         sealed.len() - sealed.code_len()
     };
     assert_eq!(placed(&[]), 0);
