@@ -6,7 +6,7 @@ use jit_runtime::frame::{
     CodeRecord, RecordError, Row, check, enter_frame, enter_frame_sized, leave_frame, region_record,
 };
 use jit_runtime::memory::{CodeHeap, Strategy};
-use jit_runtime::stitch::{Assembler, Function};
+use jit_runtime::stitch::{Assembler, Function, Section};
 use jit_runtime::{Gpr, x64};
 
 fn finished(build: impl FnOnce(&mut Assembler)) -> Vec<u8> {
@@ -40,6 +40,24 @@ fn frames_are_multiples_of_sixteen() {
         });
         assert_eq!(code[..7], [0x55, 0x48, 0x89, 0xE5, 0x48, 0x81, 0xEC], "{slots} slots");
         assert_eq!(i32::from_le_bytes(*code[7..].first_chunk().unwrap()), bytes, "{slots} slots");
+    }
+}
+
+#[test]
+fn the_size_of_a_frame_is_set_where_it_began() {
+    for (began, set) in [(Section::Hot, Section::Cold), (Section::Cold, Section::Hot)] {
+        let mut asm = Assembler::new();
+        asm.switch_to(began);
+        let size = enter_frame_sized(&mut asm);
+        leave_frame(&mut asm);
+        asm.switch_to(set);
+        size.set(&mut asm, 4);
+        let code = asm.seal().expect("no labels");
+        assert_eq!(
+            code.bytes(),
+            [0x55, 0x48, 0x89, 0xE5, 0x48, 0x81, 0xEC, 32, 0, 0, 0, 0xC9, 0xC3],
+            "{began:?}"
+        );
     }
 }
 

@@ -453,3 +453,67 @@ fn stubs_can_share_code() {
     let code = sealed.publish(&heap).expect("room");
     assert!(jit_runtime::frame::check(&code.block().bytes()[..end.0 as usize], code.data()).is_empty());
 }
+
+/// Walks its frames and enters the body of the context, and notes what each says when it panics.
+extern "C-unwind" fn walk_and_enter(context: *mut Context) {
+    let said = |what: &dyn Fn()| {
+        let panic = catch_unwind(AssertUnwindSafe(what)).expect_err("frames are missing");
+        panic
+            .downcast_ref::<&str>()
+            .is_some_and(|text| text.starts_with("JIT code called Rust without a stub"))
+    };
+    // SAFETY: the context lives.
+    let body = unsafe { (*context).body };
+    let walked = said(&|| _ = walk(context, 0..=usize::MAX));
+    let entered = said(&|| _ = enter(context, body, 0));
+    // SAFETY: as above.
+    unsafe { (*context).seen.extend([usize::from(walked), usize::from(entered)]) };
+}
+
+extern "C-unwind" fn nothing(_: *mut Context) {}
+
+/// What JIT code calls without a stub is a function as any other, until it wants to know of frames, or hides some:
+/// also where a stub was called before, whose frame is gone.
+#[test]
+fn who_is_called_without_a_stub_neither_walks_nor_enters() {
+    let heap = heap();
+    let mut context = context(&heap);
+    let stub = context.gate.rust_call(&heap, nothing as extern "C-unwind" fn(_)).expect("room");
+    context.body = publish(&heap, |asm| {
+        enter_frame(asm);
+        leave_frame(asm);
+    })
+    .address();
+    let direct = Function(walk_and_enter as extern "C-unwind" fn(_) as usize);
+    for before in [None, Some(Function(stub.address()))] {
+        let code = publish(&heap, |asm| {
+            enter_frame(asm);
+            before.into_iter().for_each(|stub| x64!(asm => call {stub}));
+            x64!(asm => mov rdi, r14; call {direct}; mov eax, 7; xor edx, edx);
+            leave_frame(asm);
+        });
+        assert_eq!(enter(&raw mut context, code.address(), 0), Ok((7, 0)));
+        assert_eq!(std::mem::take(&mut context.seen), [1, 1]);
+    }
+    assert!(!context.machine.is_entered());
+}
+
+/// A stub that fails jumps to the cut of the gate that it was made by.
+#[test]
+fn a_stub_keeps_the_cut_of_its_gate() {
+    let heap = heap();
+    let mut context = context(&heap);
+    let other = jit_runtime::transition::Gate::new(&heap).expect("room");
+    let stub = other.rust_call(&heap, halve as extern "C-unwind" fn(_, _) -> _).expect("room");
+    drop(other);
+    // Somebody else's code, should the room of the trampoline be free.
+    let others: Vec<_> = (0..8).map(|_| jit_runtime::transition::Gate::new(&heap).expect("room")).collect();
+    let code = publish(&heap, |asm| {
+        enter_frame(asm);
+        x64!(asm => mov rsi, rbx; call {Function(stub.address())});
+        leave_frame(asm);
+    });
+    assert_eq!(enter(&raw mut context, code.address(), 8).map(|r| r.0), Ok(4));
+    assert_eq!(enter(&raw mut context, code.address(), 9), Err(Cut { status: 9 }));
+    drop(others);
+}

@@ -1,6 +1,6 @@
 //! The beginning and the end of a body.
 
-use crate::stitch::{Assembler, CodePtr};
+use crate::stitch::{Assembler, CodePtr, Section};
 use crate::templates;
 
 templates! {
@@ -23,7 +23,7 @@ pub fn enter_frame(asm: &mut Assembler) {
 #[must_use = "the size of the frame is 0 until it is set"]
 pub fn enter_frame_sized(asm: &mut Assembler) -> FrameSize {
     begin_sized(asm, 0);
-    FrameSize { field: CodePtr(asm.offset().0 - 4) }
+    FrameSize { section: asm.section(), field: CodePtr(asm.offset().0 - 4) }
 }
 
 /// End a body: return to the caller.
@@ -34,6 +34,7 @@ pub fn leave_frame(asm: &mut Assembler) {
 /// A frame whose size is not known yet.
 #[derive(Debug)]
 pub struct FrameSize {
+    section: Section,
     /// The immediate of `sub rsp`, the last four bytes of the beginning.
     field: CodePtr,
 }
@@ -42,8 +43,9 @@ impl FrameSize {
     /// Have room for `slots` words of eight bytes, at \[rbp - 8\] and below. The frame is rounded up to 16
     /// bytes, so that rsp stays aligned at calls (System V AMD64 ABI, 3.2.2).
     ///
-    /// To be called while the assembler writes to the section in which the body began.
+    /// The pages of a large frame are not touched here: what keeps it on the stack is the reserve of the bound that
+    /// prologues compare with ([`NativeStack::limit`](crate::transition::NativeStack::limit)).
     pub fn set(self, asm: &mut Assembler, slots: u16) {
-        asm.patch_i32(self.field, (i32::from(slots) * 8 + 15) & !15);
+        asm.patch_in(self.section, self.field, &((i32::from(slots) * 8 + 15) & !15).to_le_bytes());
     }
 }

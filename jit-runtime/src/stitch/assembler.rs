@@ -222,8 +222,14 @@ impl Assembler {
     /// Rewrite bytes at `at`, an offset in the section being written: instructions that were not known when
     /// room was left for them. No field that waits for a label may be among them.
     pub fn patch(&mut self, at: CodePtr, bytes: &[u8]) {
+        self.patch_in(self.section, at, bytes);
+    }
+
+    /// [`Assembler::patch`] of a section, whichever is being written.
+    pub fn patch_in(&mut self, section: Section, at: CodePtr, bytes: &[u8]) {
         let start = at.0 as usize;
-        match self.active.bytes_mut().get_mut(start..start + bytes.len()) {
+        let buffer = if section == self.section { &mut self.active } else { &mut self.aside.resting };
+        match buffer.bytes_mut().get_mut(start..start + bytes.len()) {
             Some(place) => place.copy_from_slice(bytes),
             None => self.fail(StitchError::PatchOutside { at, len: bytes.len() }),
         }

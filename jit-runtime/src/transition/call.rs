@@ -95,12 +95,13 @@ macro_rules! functions {
 functions!((), (A1), (A1, A2), (A1, A2, A3), (A1, A2, A3, A4), (A1, A2, A3, A4, A5));
 
 templates! {
-    /// Note the frame for walkers and call. The first argument is the machine; the others are in place.
+    /// Note the frame for walkers while the call lasts. The first argument is the machine; the others are in place.
     fn call(function: i64) = x64!<
         mov [r14 + {const Machine::EXIT_FP}], rbp;
         mov rdi, r14;
         mov rax, {function};
-        call rax
+        call rax;
+        mov qword [r14 + {const Machine::EXIT_FP}], 0
     >;
 }
 

@@ -8,6 +8,7 @@ use crate::frame::{RecordError, region_record};
 use crate::memory::{CodeHeap, HeapOptions, MemoryError};
 use crate::stitch::{Assembler, Code, Function, StitchError};
 use core::fmt;
+use std::sync::Arc;
 
 /// The two result registers of the ABI.
 #[repr(C)]
@@ -75,6 +76,11 @@ impl std::error::Error for GateError {
 pub struct Gate {
     enter: Enter,
     cut: usize,
+    trampoline: Arc<Trampoline>,
+}
+
+/// The code of a gate, which its stubs keep too: they jump to the cut.
+struct Trampoline {
     /// Dropped before the code that it describes.
     _record: Registered,
     code: Code,
@@ -112,7 +118,7 @@ impl Gate {
         // `code` is held, which is as long as this pointer.
         let enter = unsafe { core::mem::transmute::<*const (), Enter>(enter) };
         let cut = code.address() + cut.0 as usize;
-        Ok(Gate { enter, cut, _record: record, code })
+        Ok(Gate { enter, cut, trampoline: Arc::new(Trampoline { _record: record, code }) })
     }
 
     /// Run JIT code: r14 is `machine`, rbx is `base`. The results are rax and rdx.
@@ -122,12 +128,18 @@ impl Gate {
     /// # Errors
     /// The code was cut: it jumped to [`Gate::cut`], or called a checked function that returned a status.
     ///
+    /// # Panics
+    /// If JIT code of the machine runs that called Rust without a stub, directly or as a C function: a walk would
+    /// miss its frames.
+    ///
     /// # Safety
     /// - `machine` is valid until this returns, its segments are this thread's, and nobody uses it
-    ///   meanwhile except the code and what the code calls.
+    ///   meanwhile except the code and what the code calls, which neither move nor replace it.
     /// - `code` is the address of a body published in the heap of this gate, which stays published until this
     ///   returns; it keeps the frame convention, and so does all that it calls through [`Gate::rust_call`]
     ///   or directly in the heap; it is right about what r14 and rbx point to.
+    /// - The stack has room for it: its frames [`poll`](super::poll), and the bound of the machine reserves what
+    ///   [`NativeStack::limit`](super::NativeStack::limit) asks for, or they are known to be few and small.
     #[inline]
     pub unsafe fn enter(&self, machine: *mut Machine, code: usize, base: u64) -> Result<(u64, u64), Cut> {
         // SAFETY: `machine` is valid (the caller's promise).
@@ -140,13 +152,15 @@ impl Gate {
         if entered.take_cut() { Err(Cut { status: results.rax }) } else { Ok((results.rax, results.rdx)) }
     }
 
-    /// Where JIT code jumps to end its segment: `jmp {gate.cut()}` with a status in rax.
+    /// Where JIT code jumps to end its segment: `jmp {gate.cut()}` with a status in rax. It is there as long as the
+    /// gate is, or a stub of [`Gate::rust_call`].
     #[must_use]
     pub fn cut(&self) -> Function {
         Function(self.cut)
     }
 
-    /// Publish a stub that calls `function` from JIT code: see [`rust_call`].
+    /// Publish a stub that calls `function` from JIT code: see [`rust_call`]. It is code as any other, and freed with
+    /// its last handle: who calls it keeps one ([`Assembler::keep`]).
     ///
     /// # Errors
     /// The host refuses memory.
@@ -154,18 +168,19 @@ impl Gate {
         let mut asm = Assembler::new();
         asm.set_name("rust_call");
         rust_call(&mut asm, self.cut(), function);
+        asm.keep(self.trampoline.clone());
         asm.seal()?.publish(heap)
     }
 
     /// The code of the trampoline and of the cut, for listings and debuggers.
     #[must_use]
     pub fn code(&self) -> &Code {
-        &self.code
+        &self.trampoline.code
     }
 }
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Gate at {:#x}", self.code.address())
+        write!(f, "Gate at {:#x}", self.code().address())
     }
 }

@@ -26,6 +26,9 @@ templates! {
 /// ([`super::rust_call_keeping`]) and asks [`Machine::take_interrupt`] which of both it is. It is for machines whose
 /// bound is that of the thread's stack: a client that bounds a stack of its own compares what it has with
 /// [`Machine::STACK_LIMIT`]. Flags change.
+///
+/// In a prologue it stands behind the frame, so the frame is there when it fails: the reserve of the bound has to hold
+/// the largest of them ([`super::NativeStack::limit`]).
 pub fn poll(asm: &mut Assembler, slow: Label) {
     compare(asm, slow);
 }

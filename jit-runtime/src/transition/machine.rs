@@ -34,10 +34,23 @@ pub struct Machine {
 pub(super) struct Segment {
     /// rsp in the trampoline that entered it.
     entry_sp: usize,
-    /// rbp of the stub by which it called Rust last.
+    /// rbp of the stub by which it is calling Rust; 0 while it is in none.
     exit_fp: usize,
     /// The segment outside, in the frame of the `enter` that suspended it; null for the first.
     older: *const Segment,
+}
+
+impl Segment {
+    /// Whoever looks for frames, or suspends them, wants to know where they begin.
+    #[inline]
+    #[track_caller]
+    fn assert_findable(&self) {
+        assert!(
+            self.entry_sp == 0 || self.exit_fp != 0,
+            "JIT code called Rust without a stub, so its frames cannot be found: call what enters the machine again, \
+             or walks its frames, through `rust_call`"
+        );
+    }
 }
 
 // SAFETY: `older` points into the stack of the thread that entered a segment; until that returns nobody
@@ -99,8 +112,14 @@ impl Machine {
     /// The caller is Rust code that the machine's JIT code called through [`super::rust_call`] (or code that
     /// it calls), on the same thread, and the frames are not used after it returns. While nothing is entered
     /// there is no frame, and nothing to promise.
+    ///
+    /// # Panics
+    /// If JIT code runs that called Rust in another way, directly or through a C function: its frames cannot be
+    /// found.
     #[must_use]
+    #[track_caller]
     pub unsafe fn frames(&self) -> Frames<'_> {
+        self.segment.assert_findable();
         Frames { fp: self.segment.exit_fp, segment: self.segment, machine: core::marker::PhantomData }
     }
 
@@ -193,9 +212,13 @@ impl<'a> Entered<'a> {
     ///
     /// # Safety
     /// `machine` is valid for reads.
+    #[inline]
+    #[track_caller]
     pub(super) unsafe fn current(machine: *const Machine) -> Segment {
         // SAFETY: the caller's promise.
-        unsafe { (*machine).segment }
+        let segment = unsafe { (*machine).segment };
+        segment.assert_findable();
+        segment
     }
 
     /// Begin a new segment inside `suspended`.

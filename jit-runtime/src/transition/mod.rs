@@ -10,7 +10,8 @@
 //! gate's stub, which takes that stack pointer and returns from [`Gate::enter`] with [`Cut`]; compiled code
 //! checks nothing behind its calls. JIT code calls Rust through a stub ([`Gate::rust_call`]) that notes its
 //! frame, so that [`Machine::frames`] walks from there along the saved rbp to the trampoline, segment by
-//! segment.
+//! segment. It may call other functions of the C ABI as they are, of Rust, of a [`CHeap`], of the system: they neither
+//! walk nor enter the machine again, and are told so if they try.
 //!
 //! ```text
 //!  Rust         Gate::enter, suspends the segment outside, if there is one

@@ -34,8 +34,10 @@ impl NativeStack {
         here().saturating_sub(self.lowest)
     }
 
-    /// The bound for rsp that keeps `reserve` bytes free: JIT code compares with it, and Rust functions that
-    /// it calls have the reserve.
+    /// The bound for rsp that keeps `reserve` bytes free. JIT code compares with it when its frame is there, so out of
+    /// the reserve come one frame, of the largest size, and whatever is called by code that has just compared, Rust
+    /// functions above all. A reserve that is too small is worse than an overflow: a large frame passes over the guard
+    /// page of the stack without touching it.
     #[must_use]
     pub const fn limit(&self, reserve: usize) -> u64 {
         self.lowest.saturating_add(reserve) as u64
