@@ -200,7 +200,7 @@ fn ready(number: usize, body: &[&str]) -> String {
                 Some("exit") => {
                     let _ = writeln!(
                         links,
-                        "    let link{n} = asm.link_rel32(Field {{ ahead: {at}, tail: 0 }}, exit);"
+                        "    let link{n} = asm.link_rel32(Field {{ ahead: {at}, tail: 0, width: 0 }}, exit);"
                     );
                     let _ = writeln!(stores, "    out[{at}..{end}].copy_from_slice(&link{n});");
                 }

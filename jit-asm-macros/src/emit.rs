@@ -120,7 +120,7 @@ fn hole(library: &TokenStream, placed: &PlacedHole) -> TokenStream {
     let kind = match placed.kind {
         HoleKind::Imm(width) => quote!(Imm(#width)),
         HoleKind::Disp(width) => quote!(Disp(#width)),
-        HoleKind::Rel32 { tail } => quote!(Rel32 { tail: #tail }),
+        HoleKind::Rel32 { tail, width } => quote!(Rel32 { tail: #tail, width: #width }),
         HoleKind::Patchable => quote!(Patchable),
         HoleKind::Cond => quote!(Cond),
         HoleKind::Scale => quote!(Scale),
@@ -366,10 +366,11 @@ pub(crate) fn merge(library: &TokenStream, placed: &PlacedHole, out: &Ident, val
 
 /// A label or function is the sink's business: its variable becomes the bytes that the sink gives for it.
 fn link(library: &TokenStream, placed: &PlacedHole, sink: &Ident, value: &Ident) -> TokenStream {
-    let tail = if let HoleKind::Rel32 { tail } = placed.kind { tail } else { 0 };
+    let (tail, width) =
+        if let HoleKind::Rel32 { tail, width } = placed.kind { (tail, width) } else { (0, 0) };
     let ahead = u32::from(placed.at);
-    let tail = u32::from(tail);
-    let field = quote!(#library::Field { ahead: #ahead, tail: #tail });
+    let (tail, width) = (u32::from(tail), u32::from(width));
+    let field = quote!(#library::Field { ahead: #ahead, tail: #tail, width: #width });
     let span = generated_at(placed.hole.span);
     let shown = shown_at(library, span);
     quote_spanned!(span=> let #value: [::core::primitive::u8; 4] = #shown::LinkSink::link_rel32(#sink, #field, #value);)

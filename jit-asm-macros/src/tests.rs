@@ -117,7 +117,7 @@ fn an_emission() {
                                         at:3, kind:$crate::jit_asm::HoleKind::Disp(4u8), name:"slot * 8"
                                     }, $crate::jit_asm::Hole {
                                         at:9, kind:$crate::jit_asm::HoleKind::Rel32 {
-                                            tail:0u8
+                                            tail:0u8, width:0u8
                                         }, name:"overflow"
                                     }], lines:&[$crate::jit_asm::Line {
                                         at:0, text:"add {r: r64}, [rbp + {slot * 8}]"
@@ -129,7 +129,7 @@ fn an_emission() {
                                 }
                             };
                             let hole2:[::core::primitive::u8; 4]= $crate::jit_asm::LinkSink::link_rel32(sink, $crate::jit_asm::Field {
-                                ahead:9u32, tail:0u32
+                                ahead:9u32, tail:0u32, width:0u32
                             }, hole2);
                             let out:&mut[u8; 13]= $crate::jit_asm::Sink::put_template::<13> (sink, piece, template);
                             out[2]^= ($crate::jit_asm::Gpr::number(hole0)&7)<<3u8;
@@ -153,7 +153,7 @@ fn a_named_template() {
                 let hole0:::core::primitive::i32= code;
                 let hole1= to;
                 let hole1:[::core::primitive::u8; 4]= ::jit_asm::LinkSink::link_rel32(sink, ::jit_asm::Field {
-                    ahead:6u32, tail:0u32
+                    ahead:6u32, tail:0u32, width:0u32
                 }, hole1);
                 let out:&mut[u8; 10]= ::jit_asm::Sink::put_template::<10> (sink, exit::PIECE, &exit::TEMPLATE);
                 ::jit_asm::sink::fill4(out, 1, ::core::primitive::i32::to_le_bytes(hole0));
@@ -165,7 +165,7 @@ fn a_named_template() {
                         at:1, kind:::jit_asm::HoleKind::Imm(4u8), name:"code"
                     }, ::jit_asm::Hole {
                         at:6, kind:::jit_asm::HoleKind::Rel32 {
-                            tail:0u8
+                            tail:0u8, width:0u8
                         }, name:"to"
                     }], lines:&[::jit_asm::Line {
                         at:0, text:"mov eax, {code}"

@@ -222,7 +222,7 @@ fn labels_and_functions_are_linked_by_the_sink() {
         34+0: Label(4)"#]]
     .assert_eq(&notes.linked.join("\n"));
     assert_eq!(notes.templates.len(), 2);
-    assert_eq!(notes.templates[1].holes[4].kind, HoleKind::Rel32 { tail: 1 });
+    assert_eq!(notes.templates[1].holes[4].kind, HoleKind::Rel32 { tail: 1, width: 8 });
     check(
         &notes.code,
         expect![[r#"

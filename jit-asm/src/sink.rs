@@ -80,6 +80,8 @@ pub struct Field {
     pub ahead: u32,
     /// Bytes from the end of the field to the end of its instruction, from where the distance counts.
     pub tail: u32,
+    /// Bytes that the instruction reads or writes at the target; 0 where it goes there, or wants the address.
+    pub width: u32,
 }
 
 impl Sink for Vec<u8> {

@@ -70,6 +70,8 @@ pub enum HoleKind {
     Rel32 {
         /// Bytes between the end of the field and the end of the instruction.
         tail: u8,
+        /// Bytes that the instruction reads or writes at the target; 0 where it goes there, or wants the address.
+        width: u8,
     },
     /// The same with `tail` 0, in a field that is 4-aligned, so that it can be rewritten by one store while other
     /// threads run the code (Intel SDM vol. 3, 9.1.1).

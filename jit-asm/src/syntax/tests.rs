@@ -56,8 +56,8 @@ fn holes_are_found_where_they_are() {
             hole {d: i8} at 4: Disp(1), Integer(Integer { width: B8, signed: true })
             hole {d} at 7: Disp(4), Integer(Integer { width: B32, signed: true })
             hole {n} at 11: Imm(1), Integer(Integer { width: B8, signed: true })
-            hole {l} at 13: Rel32 { tail: 0 }, Target
-            hole {l} at 19: Rel32 { tail: 1 }, Target
+            hole {l} at 13: Rel32 { tail: 0, width: 0 }, Target
+            hole {l} at 19: Rel32 { tail: 1, width: 4 }, Target
             constant {const 3: i8} at 23: B8
         "#]],
     );

@@ -60,6 +60,8 @@ pub enum FieldKind {
     Rel32 {
         /// Bytes between the end of the field and the end of the instruction.
         tail: u8,
+        /// Bytes that the instruction reads or writes at the target; 0 where it goes there, or wants the address.
+        width: u8,
     },
     /// The four bits of a register number: `low_shift` up in the byte at `low_at`, where the fourth may have
     /// a place of its own. They are combined with what is there by exclusive or.
@@ -329,7 +331,11 @@ pub fn encode(form: &Form, operands: &[Operand]) -> Encoded {
         (None, _) => {}
         (Some(Rm::Reg(number)), _) => out.put(0xC0 | (places.reg.bits() & 7) << 3 | number.bits() & 7),
         (Some(Rm::Mem { operand, address }), _) => {
-            put_address(&mut out, operand, &address, places.reg.bits(), places.tail_bytes());
+            let linked = FieldKind::Rel32 {
+                tail: places.tail_bytes(),
+                width: form.operands[operand].and_then(|wanted| wanted.memory).map_or(0, Width::bytes),
+            };
+            put_address(&mut out, operand, &address, places.reg.bits(), linked);
         }
     }
     for (operand, wanted, given) in &places.tails {
@@ -438,8 +444,9 @@ enum Mod {
     Disp32 = 0x80,
 }
 
-/// ModRM, SIB and displacement (SDM vol. 2, 2.1.5 and 2.2.1.2 to 2.2.1.6).
-fn put_address(out: &mut Encoded, operand: usize, address: &Address, reg: u8, tail: u8) {
+/// ModRM, SIB and displacement (SDM vol. 2, 2.1.5 and 2.2.1.2 to 2.2.1.6). The displacement is `linked` where the
+/// address is that of a target.
+fn put_address(out: &mut Encoded, operand: usize, address: &Address, reg: u8, linked: FieldKind) {
     const SIB: u8 = 4; // in ModRM.rm
     const NO_INDEX: u8 = 4; // in SIB.index
     const DISP32: u8 = 5; // in ModRM.rm (rip-relative) or SIB.base (absolute) with mod 00
@@ -451,8 +458,8 @@ fn put_address(out: &mut Encoded, operand: usize, address: &Address, reg: u8, ta
     let base = match address.base {
         AddressBase::Rip | AddressBase::Target => {
             out.put(reg | DISP32);
-            let linked = matches!(address.base, AddressBase::Target);
-            let kind = if linked { FieldKind::Rel32 { tail } } else { FieldKind::Disp32 };
+            let target = matches!(address.base, AddressBase::Target);
+            let kind = if target { linked } else { FieldKind::Disp32 };
             return put_disp(out, operand, address.disp, kind, Width::B32);
         }
         AddressBase::None => {
@@ -495,7 +502,7 @@ fn put_tail(out: &mut Encoded, operand: usize, wanted: &FormOperand, given: &Ope
     let Some(width) = wanted.width else { return };
     let kind = match (wanted.kind, given) {
         (_, Operand::Target(Distance::Short)) => FieldKind::Rel8,
-        (_, Operand::Target(Distance::Near)) => FieldKind::Rel32 { tail: 0 },
+        (_, Operand::Target(Distance::Near)) => FieldKind::Rel32 { tail: 0, width: 0 },
         (kind, _) => FieldKind::Imm { width, sign_extended: kind == Kind::Imm(Extension::Sign) },
     };
     out.fields.push(EncodedField { operand, at: out.len, kind });

@@ -327,13 +327,18 @@ fn linked_fields() {
     let rax = Operand::Reg(Reg { gpr: Gpr::Rax, class: RegClass::R64 });
     for (mnemonic, operands, at, kind) in [
         ("jmp", vec![Operand::Target(Distance::Short)], 1, FieldKind::Rel8),
-        ("jmp", vec![Operand::Target(Distance::Near)], 1, FieldKind::Rel32 { tail: 0 }),
-        ("jo", vec![Operand::Target(Distance::Near)], 2, FieldKind::Rel32 { tail: 0 }),
-        ("call", vec![Operand::Target(Distance::Near)], 1, FieldKind::Rel32 { tail: 0 }),
-        ("lea", vec![rax, Operand::Mem(label)], 3, FieldKind::Rel32 { tail: 0 }),
-        ("add", vec![Operand::Mem(label), five], 3, FieldKind::Rel32 { tail: 1 }),
-        ("add", vec![Operand::Mem(label), big], 3, FieldKind::Rel32 { tail: 4 }),
-        ("shl", vec![Operand::Mem(label), Operand::Imm(Imm::Literal(1))], 3, FieldKind::Rel32 { tail: 0 }),
+        ("jmp", vec![Operand::Target(Distance::Near)], 1, FieldKind::Rel32 { tail: 0, width: 0 }),
+        ("jo", vec![Operand::Target(Distance::Near)], 2, FieldKind::Rel32 { tail: 0, width: 0 }),
+        ("call", vec![Operand::Target(Distance::Near)], 1, FieldKind::Rel32 { tail: 0, width: 0 }),
+        ("lea", vec![rax, Operand::Mem(label)], 3, FieldKind::Rel32 { tail: 0, width: 0 }),
+        ("add", vec![Operand::Mem(label), five], 3, FieldKind::Rel32 { tail: 1, width: 8 }),
+        ("add", vec![Operand::Mem(label), big], 3, FieldKind::Rel32 { tail: 4, width: 8 }),
+        (
+            "shl",
+            vec![Operand::Mem(label), Operand::Imm(Imm::Literal(1))],
+            3,
+            FieldKind::Rel32 { tail: 0, width: 8 },
+        ),
     ] {
         let encoded = encode(select(mnemonic, &operands).unwrap(), &operands);
         let field = encoded.fields()[0];

@@ -287,7 +287,7 @@ fn try_all(checker: &mut Checker, mnemonic: &str, operands: &[Operand]) {
                     FieldKind::Imm { width, .. } => width.bytes(),
                     FieldKind::Disp8 | FieldKind::Rel8 => 1,
                     FieldKind::Disp32 => 4,
-                    FieldKind::Rel32 { tail } => 4 + tail,
+                    FieldKind::Rel32 { tail, .. } => 4 + tail,
                     FieldKind::Reg { low_at, .. } => low_at + 1,
                 };
                 let len = encoded.bytes().len();

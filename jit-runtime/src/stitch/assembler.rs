@@ -467,6 +467,10 @@ impl LinkSink<Function> for Assembler {
 
 impl LinkSink<Constant> for Assembler {
     fn link_rel32(&mut self, field: Field, constant: Constant) -> [u8; 4] {
+        if !constant.serves(field.width) {
+            let used_at = CodePtr(self.active.len() + field.ahead);
+            self.fail(StitchError::ConstantWidth { used_at, reads: field.width, constant });
+        }
         self.aside.constants.push(ConstantUse {
             field: self.position(field.ahead),
             tail: field.tail,

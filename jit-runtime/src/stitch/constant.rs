@@ -7,7 +7,7 @@
 //! the code is emitted. When the code is sealed the constants are sorted, the equal ones put together, and placed
 //! behind the last instruction, from where no instruction runs into them.
 //!
-//! **Invariants.** Equal bytes of one size are placed once. The widest come first, so each is aligned to its size:
+//! **Invariants.** A constant is as wide as the instruction reads. Equal bytes of one size are placed once. The widest come first, so each is aligned to its size:
 //! code begins at a multiple of 16, and no constant is wider. The pages of code cannot be written: an instruction
 //! that stores to a constant faults.
 //!
@@ -76,6 +76,12 @@ impl Constant {
 
     const fn new(value: u128, size: u8) -> Constant {
         Constant { size: Reverse(size), bytes: value.to_le_bytes() }
+    }
+
+    /// Whether it is what an instruction reads that reads `width` bytes, or wants the address where that is 0. There is
+    /// none of less than four bytes, and the first of four serve.
+    pub(super) const fn serves(&self, width: u32) -> bool {
+        matches!((self.size.0, width), (_, 0) | (4, ..=4) | (8, 8) | (16, 16))
     }
 
     /// Its bytes in memory: 4, 8 or 16.

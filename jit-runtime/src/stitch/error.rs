@@ -1,5 +1,6 @@
 //! What can be wrong with code before it runs.
 
+use super::constant::Constant;
 use super::label::{CodePtr, Label};
 use crate::memory::MemoryError;
 use jit_asm::{Features, Template};
@@ -47,6 +48,15 @@ pub enum StitchError {
         /// What it needs besides.
         missing: Features,
     },
+    /// An instruction reads more of a constant than there is, or less.
+    ConstantWidth {
+        /// The field of the instruction, counted from the start of its section.
+        used_at: CodePtr,
+        /// How many bytes it reads.
+        reads: u32,
+        /// What was to be read.
+        constant: Constant,
+    },
     /// The memory for the code was not to be had.
     Memory(MemoryError),
 }
@@ -86,6 +96,17 @@ impl fmt::Display for StitchError {
                 f,
                 "the template `{template}` needs {missing}, which is not among the assembler's features: ask \
                  `detected_features` and emit another template where it is missing"
+            ),
+            StitchError::ConstantWidth { used_at, reads, constant } => write!(
+                f,
+                "the instruction with its field at {used_at} reads {reads} bytes of a constant of {}; {}",
+                constant.bytes().len(),
+                match reads {
+                    ..=4 => "`Constant::u32` and `f32` make one of four",
+                    8 => "`Constant::u64` and `f64` make one of eight",
+                    16 => "`Constant::u128` and `bytes16` make one of sixteen",
+                    _ => "there are none of more than sixteen: broadcast it, or load its address by `lea`",
+                }
             ),
             StitchError::Memory(e) => write!(f, "no memory for the code: {e}"),
         }

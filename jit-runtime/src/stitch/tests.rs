@@ -16,7 +16,7 @@ fn jump<T>(asm: &mut Assembler, to: T, tail: usize)
 where
     Assembler: LinkSink<T>,
 {
-    let [a, b, c, d] = asm.link_rel32(Field { ahead: 1, tail: tail as u32 }, to);
+    let [a, b, c, d] = asm.link_rel32(Field { ahead: 1, tail: tail as u32, width: 0 }, to);
     asm.put_piece(&[0xE9, a, b, c, d]);
     for _ in 0..tail {
         asm.put_piece(&[0x90]);

@@ -152,9 +152,9 @@ impl Writer<'_> {
                 });
             }
             out.bytes[field_at..field_at + width].copy_from_slice(&distance.to_le_bytes()[..width]);
-        } else if let (Some(hole), FieldKind::Rel32 { tail }) = (arg.hole(Slot::Target), field.kind) {
+        } else if let (Some(hole), FieldKind::Rel32 { tail, width }) = (arg.hole(Slot::Target), field.kind) {
             let patchable = hole.ty == Some(HoleType::Patchable);
-            let kind = if patchable { HoleKind::Patchable } else { HoleKind::Rel32 { tail } };
+            let kind = if patchable { HoleKind::Patchable } else { HoleKind::Rel32 { tail, width } };
             insn.place_hole(field, at, hole, kind, Value::Target, out);
         }
     }

@@ -26,12 +26,14 @@ fn places(code: &[u8], data: &[Range<usize>]) -> Vec<usize> {
 
 /// Emit an instruction that reads `constant`; in some, an immediate stands behind the distance.
 fn read(u: &mut Unstructured<'_>, asm: &mut Assembler, constant: Constant) -> Result<()> {
-    match u.int_in_range(0..=4)? {
-        0 => x64!(asm => lea rdx, [{constant}]),
-        1 => x64!(asm => mov r9, [{constant}]),
-        2 => x64!(asm => cmp dword [{constant}], 0x1234567),
-        3 => x64!(asm => imul rax, [{constant}], -3),
-        _ => x64!(asm => test word [{constant}], 0x1234),
+    match (constant.bytes().len(), u.int_in_range(0..=2)?) {
+        (_, 0) => x64!(asm => lea rdx, [{constant}]),
+        (4, 1) => x64!(asm => cmp dword [{constant}], 0x1234567),
+        (4, _) => x64!(asm => test word [{constant}], 0x1234),
+        (8, 1) => x64!(asm => mov r9, [{constant}]),
+        (8, _) => x64!(asm => imul rax, [{constant}], -3),
+        (_, 1) => x64!(asm => pshufd xmm9, [{constant}], 0x1B),
+        _ => x64!(asm => andpd xmm3, [{constant}]),
     }
     Ok(())
 }
@@ -120,6 +122,62 @@ fn bits_tell_constants_apart_and_nothing_else_does() {
     assert_eq!(placed(&[Constant::f32(0.0), Constant::f32(-0.0)]), 8, "two zeros");
     assert_eq!(placed(&[Constant::u128(7), Constant::u32(7), Constant::u64(7), Constant::u32(7)]), 28);
     assert_eq!(placed(&[Constant::u128(1), Constant::bytes16(1_u128.to_le_bytes())]), 16);
+}
+
+/// An instruction that would read beyond its constant, or a part of it.
+#[test]
+fn a_constant_is_as_wide_as_it_is_read() {
+    let four = [Constant::u32(1), Constant::f32(1.0)];
+    let eight = [Constant::u64(1), Constant::f64(1.0)];
+    let sixteen = [Constant::u128(1), Constant::bytes16([1; 16])];
+    type Read = fn(&mut Assembler, Constant);
+    let reads: [(&[Constant], &[Read]); 4] = [
+        (
+            &four,
+            &[
+                |asm, c| x64!(asm => movss xmm0, [{c}]),
+                |asm, c| x64!(asm => movzx eax, byte [{c}]),
+                |asm, c| x64!(asm => movsx rax, word [{c}]),
+                |asm, c| x64!(asm => vbroadcastss ymm0, [{c}]),
+            ],
+        ),
+        (
+            &eight,
+            &[
+                |asm, c| x64!(asm => mulsd xmm0, [{c}]),
+                |asm, c| x64!(asm => movddup xmm0, [{c}]),
+                |asm, c| x64!(asm => cvtdq2pd xmm0, [{c}]),
+                |asm, c| x64!(asm => jmp [{c}]),
+            ],
+        ),
+        (
+            &sixteen,
+            &[
+                |asm, c| x64!(asm => movaps xmm0, [{c}]),
+                |asm, c| x64!(asm => vbroadcasti128 ymm0, [{c}]),
+                |asm, c| x64!(asm => blendvpd xmm1, [{c}]),
+            ],
+        ),
+        (&[], &[|asm, c| x64!(asm => vaddpd ymm0, ymm0, [{c}])]),
+    ];
+    for (serve, reads) in reads {
+        for read in reads {
+            for constant in [four, eight, sixteen].concat() {
+                let mut asm = Assembler::new();
+                read(&mut asm, constant);
+                let refused = matches!(asm.seal(), Err(StitchError::ConstantWidth { .. }));
+                assert_eq!(refused, !serve.contains(&constant), "{constant:?}");
+            }
+        }
+    }
+    let mut asm = Assembler::new();
+    x64!(asm => nop; movsd xmm0, [{Constant::f32(2.5)}]);
+    let error = asm.seal().expect_err("four bytes, of which eight are read").to_string();
+    assert_eq!(
+        error,
+        "the instruction with its field at 0x0005 reads 8 bytes of a constant of 4; \
+         `Constant::u64` and `f64` make one of eight"
+    );
 }
 
 /// In tests the code may have 2 MiB.
