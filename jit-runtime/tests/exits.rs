@@ -7,7 +7,7 @@ mod support;
 use jit_runtime::deopt::{Captured, capture};
 use jit_runtime::frame::{enter_frame, leave_frame};
 use jit_runtime::stitch::Function;
-use jit_runtime::{Gpr, x64};
+use jit_runtime::{Gpr, Xmm, x64};
 use support::{Context, context, enter, heap, publish};
 
 /// Notes all that was captured, and gives the caller of the code that was left its result.
@@ -18,6 +18,9 @@ extern "C-unwind" fn left(context: *mut Context, captured: *const Captured) -> u
     let context = unsafe { &mut *context };
     context.seen.extend(Gpr::ALL.map(|r| captured.register(r) as usize));
     context.seen.push(captured.return_address());
+    context
+        .seen
+        .extend(Xmm::ALL.map(|r| captured.vector(r)).iter().flat_map(|&v| [v as usize, (v >> 64) as usize]));
     4711
 }
 
@@ -34,6 +37,7 @@ fn an_exit_captures_every_register_and_its_own_name() {
         asm.seal().expect("no labels").publish(&heap).expect("room")
     };
     let given = |r: Gpr| 0x0101_0101_0101_0100 + i64::from(r.number());
+    let halves = |r: Xmm| [0x100 + i32::from(r.number()), -1 - i32::from(r.number())];
     let kept = [Gpr::Rsp, Gpr::Rbp, Gpr::R14];
     for exit_number in 0..2 {
         let mut exits = vec![];
@@ -41,6 +45,10 @@ fn an_exit_captures_every_register_and_its_own_name() {
             enter_frame(asm);
             for r in Gpr::ALL.into_iter().filter(|r| !kept.contains(r)) {
                 x64!(asm => mov {r: r64}, {given(r)});
+            }
+            for r in Xmm::ALL {
+                let [low, high] = halves(r);
+                x64!(asm => push {high}; push {low}; movups {r: xmm}, [rsp]; add rsp, 16);
             }
             let (first, second, common) = (asm.label(), asm.label(), asm.label());
             let taken = [first, second][exit_number];
@@ -62,5 +70,8 @@ fn an_exit_captures_every_register_and_its_own_name() {
         let [rsp, rbp, r14] = kept.map(|r| seen[usize::from(r.number())]);
         assert_eq!((rsp, r14), (rbp, at.addr()), "a body without slots ends at its rbp");
         assert_eq!(seen[16], code.address() + exits[exit_number]);
+        let vectors: Vec<_> =
+            Xmm::ALL.iter().flat_map(|&r| halves(r)).map(|half| half as isize as usize).collect();
+        assert_eq!(seen[17..], vectors);
     }
 }

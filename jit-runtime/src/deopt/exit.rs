@@ -1,17 +1,21 @@
 //! The stub that every exit reaches: it captures the machine's state for the client.
 #![allow(unsafe_code)]
 
+use super::map::Registers;
 use crate::stitch::{Assembler, Function};
 use crate::templates;
 use core::mem::offset_of;
-use jit_asm::Gpr;
+use jit_asm::{Gpr, Xmm};
 
-/// The sixteen general registers as they were when an exit was taken, and which exit it was.
+/// The sixteen general and the sixteen vector registers as they were when an exit was taken, and which exit it was.
+/// Of vector registers these are the lower 128 bits.
 ///
 /// This is a frame on the stack, made by the stub of [`capture`]; Rust code gets a pointer to it.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Captured {
+    /// Two words each, the lower first.
+    vectors: [[u64; 2]; 16],
     registers: [u64; 16],
     /// The address behind the exit's call: the offset under which its frame map is found.
     return_address: usize,
@@ -22,6 +26,13 @@ impl Captured {
     #[must_use]
     pub fn register(&self, r: Gpr) -> u64 {
         self.registers[usize::from(r.number())]
+    }
+
+    /// What a vector register held.
+    #[must_use]
+    pub fn vector(&self, r: Xmm) -> u128 {
+        let [low, high] = self.vectors[usize::from(r.number())];
+        u128::from(high) << 64 | u128::from(low)
     }
 
     /// The address behind the exit's call, which names the exit.
@@ -43,12 +54,27 @@ impl Captured {
     }
 }
 
+impl Registers for Captured {
+    fn register(&self, r: Gpr) -> u64 {
+        Captured::register(self, r)
+    }
+
+    fn vector(&self, r: Xmm) -> u128 {
+        Captured::vector(self, r)
+    }
+}
+
 /// Room for the registers; the return address stands above it already.
 const ROOM: i32 = offset_of!(Captured, return_address) as i32;
 
 /// Where a register is stored, from rsp.
 const fn place(r: Gpr) -> i32 {
     (offset_of!(Captured, registers) + 8 * r.number() as usize) as i32
+}
+
+/// The same of vector register `number`.
+const fn vector(number: usize) -> i32 {
+    (offset_of!(Captured, vectors) + 16 * number) as i32
 }
 
 templates! {
@@ -75,6 +101,25 @@ templates! {
         mov [rsp + {const place(Gpr::R15)}], r15
     >;
 
+    fn store_vectors() = x64!<
+        movups [rsp + {const vector(0)}], xmm0;
+        movups [rsp + {const vector(1)}], xmm1;
+        movups [rsp + {const vector(2)}], xmm2;
+        movups [rsp + {const vector(3)}], xmm3;
+        movups [rsp + {const vector(4)}], xmm4;
+        movups [rsp + {const vector(5)}], xmm5;
+        movups [rsp + {const vector(6)}], xmm6;
+        movups [rsp + {const vector(7)}], xmm7;
+        movups [rsp + {const vector(8)}], xmm8;
+        movups [rsp + {const vector(9)}], xmm9;
+        movups [rsp + {const vector(10)}], xmm10;
+        movups [rsp + {const vector(11)}], xmm11;
+        movups [rsp + {const vector(12)}], xmm12;
+        movups [rsp + {const vector(13)}], xmm13;
+        movups [rsp + {const vector(14)}], xmm14;
+        movups [rsp + {const vector(15)}], xmm15
+    >;
+
     fn call_handler(handler: Function) = x64!< mov rsi, rsp; and rsp, -16; call {handler} >;
 }
 
@@ -84,5 +129,6 @@ templates! {
 /// [`crate::frame::leave_frame`] to return to the caller of the function that was left.
 pub fn capture(asm: &mut Assembler, handler: Function) {
     store_registers(asm);
+    store_vectors(asm);
     call_handler(asm, handler);
 }

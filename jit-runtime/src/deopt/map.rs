@@ -16,7 +16,7 @@
 //!
 //! **Cost.** A few bytes a word in one vector per function; nothing when the code runs.
 
-use jit_asm::Gpr;
+use jit_asm::{Gpr, Xmm};
 use std::fmt;
 
 /// One 64-bit word of a frame: word `word` of slot `slot`.
@@ -33,6 +33,8 @@ pub struct WordAt {
 pub enum Source {
     /// In a register.
     Register(Gpr),
+    /// In the low half of a vector register, where a scalar double is.
+    Vector(Xmm),
     /// Nowhere: it is this value.
     Constant(u64),
     /// The same word of this other slot.
@@ -65,6 +67,7 @@ pub struct MapEntry(usize);
 const REGISTER: u8 = 0;
 const CONSTANT: u8 = 1;
 const SLOT: u8 = 2;
+const VECTOR: u8 = 3;
 /// Behind the last word of a state. Slots are counted from 1, so it stands where none would.
 const END: u8 = 0;
 
@@ -92,6 +95,7 @@ impl FrameMaps {
             self.bytes.push(at.word);
             match source {
                 Source::Register(r) => self.bytes.extend([REGISTER, r.number()]),
+                Source::Vector(r) => self.bytes.extend([VECTOR, r.number()]),
                 Source::Constant(value) => {
                     self.bytes.push(CONSTANT);
                     self.put(value);
@@ -184,6 +188,7 @@ impl Reader<'_> {
             REGISTER => {
                 Source::Register(Gpr::new(self.byte()).expect("the writer wrote a register's number"))
             }
+            VECTOR => Source::Vector(Xmm::new(self.byte()).expect("the writer wrote a register's number")),
             CONSTANT => Source::Constant(self.number()),
             SLOT => Source::Slot(self.number() as u32),
             other => unreachable!("no source is written as {other}"),
@@ -211,14 +216,15 @@ impl Reader<'_> {
 }
 
 impl FrameState {
-    /// Bring every word of the frame to its slot. `read` and `write` are the frame's memory; `register`
-    /// is the machine's state as it was captured.
-    pub fn rebuild(&self, register: impl Fn(Gpr) -> u64, frame: &mut impl FrameMemory) {
+    /// Bring every word of the frame to its slot. `registers` is the processor's state as it was captured
+    /// ([`super::Captured`]).
+    pub fn rebuild(&self, registers: &impl Registers, frame: &mut impl FrameMemory) {
         let values: Vec<(WordAt, u64)> = self
             .words
             .iter()
             .map(|&(at, source)| match source {
-                Source::Register(r) => (at, register(r)),
+                Source::Register(r) => (at, registers.register(r)),
+                Source::Vector(r) => (at, registers.vector(r) as u64),
                 Source::Constant(value) => (at, value),
                 Source::Slot(slot) => (at, frame.read(WordAt { slot, word: at.word })),
             })
@@ -227,6 +233,14 @@ impl FrameState {
             frame.write(at, value);
         }
     }
+}
+
+/// What registers held when a frame was left.
+pub trait Registers {
+    /// A general register.
+    fn register(&self, r: Gpr) -> u64;
+    /// The lower 128 bits of a vector register.
+    fn vector(&self, r: Xmm) -> u128;
 }
 
 /// The slots of a frame in memory.
@@ -245,6 +259,7 @@ impl fmt::Display for FrameState {
             write!(f, " {}.{}=", at.slot, at.word)?;
             match source {
                 Source::Register(r) => write!(f, "{r}")?,
+                Source::Vector(r) => write!(f, "{r}")?,
                 Source::Constant(value) => write!(f, "#{value}")?,
                 Source::Slot(slot) => write!(f, "slot {slot}")?,
             }

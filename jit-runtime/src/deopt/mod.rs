@@ -5,8 +5,8 @@
 //!
 //! **Idea.** A failing guard jumps to the cold section, where each exit is one instruction, a `call`. Its
 //! return address is the exit's name: it costs nothing in the hot code, needs no register, and is looked
-//! up in the same frame maps that describe ordinary calls. The called stub ([`capture`]) stores all sixteen
-//! registers and calls the client, who rebuilds the frame from its [map](FrameMaps), goes on interpreting until
+//! up in the same frame maps that describe ordinary calls. The called stub ([`capture`]) stores all registers
+//! and calls the client, who rebuilds the frame from its [map](FrameMaps), goes on interpreting until
 //! the function returns, and hands back what it returned; the stub then returns to the native caller,
 //! who cannot tell the difference.
 //!
@@ -28,4 +28,4 @@ mod tests;
 
 pub use call_exit::CallExits;
 pub use exit::{Captured, capture};
-pub use map::{FrameMaps, FrameMemory, FrameState, MapEntry, Source, WordAt};
+pub use map::{FrameMaps, FrameMemory, FrameState, MapEntry, Registers, Source, WordAt};

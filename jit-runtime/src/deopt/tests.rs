@@ -1,16 +1,17 @@
 //! Frame maps: what is written reads back, and rebuilding puts every word where it belongs.
 
-use super::map::{FrameMaps, FrameMemory, FrameState, Source, WordAt};
+use super::map::{FrameMaps, FrameMemory, FrameState, Registers, Source, WordAt};
 use arbtest::arbitrary::{Result, Unstructured};
-use jit_asm::Gpr;
+use jit_asm::{Gpr, Xmm};
 use std::collections::BTreeMap;
 
 fn any_state(u: &mut Unstructured<'_>) -> Result<FrameState> {
     let words = (0..u.int_in_range(0..=6)?)
         .map(|_| {
             let at = WordAt { slot: u.int_in_range(0..=300)?, word: u.int_in_range(0..=1)? };
-            let source = match u.int_in_range(0..=2)? {
+            let source = match u.int_in_range(0..=3)? {
                 0 => Source::Register(*u.choose(&Gpr::ALL)?),
+                3 => Source::Vector(*u.choose(&Xmm::ALL)?),
                 1 => Source::Constant(u.arbitrary()?),
                 _ => Source::Slot(u.int_in_range(0..=300)?),
             };
@@ -51,6 +52,18 @@ impl FrameMemory for Memory {
     }
 }
 
+/// General registers hold from 1000 on, the vector registers that with something above it.
+struct Numbered;
+
+impl Registers for Numbered {
+    fn register(&self, r: Gpr) -> u64 {
+        1000 + u64::from(r.number())
+    }
+    fn vector(&self, r: Xmm) -> u128 {
+        7 << 64 | 2000 + u128::from(r.number())
+    }
+}
+
 /// Two slots that are copies of each other are exchanged, not made equal.
 #[test]
 fn rebuilding_reads_everything_before_it_writes() {
@@ -62,13 +75,14 @@ fn rebuilding_reads_everything_before_it_writes() {
             (at(4, 0), Source::Slot(3)),
             (at(4, 1), Source::Constant(1)),
             (at(5, 0), Source::Register(Gpr::R9)),
+            (at(6, 0), Source::Vector(Xmm::Xmm9)),
         ],
     };
     let mut memory = Memory::default();
-    state.rebuild(|r| 1000 + u64::from(r.number()), &mut memory);
-    let words: Vec<_> = [at(3, 0), at(3, 1), at(4, 0), at(4, 1), at(5, 0)].map(|w| memory.read(w)).into();
-    assert_eq!(words, [40, 31, 30, 1, 1009]);
-    assert_eq!(state.to_string(), "depth 2: 3.0=slot 4 4.0=slot 3 4.1=#1 5.0=r9");
+    state.rebuild(&Numbered, &mut memory);
+    let words = [at(3, 0), at(3, 1), at(4, 0), at(4, 1), at(5, 0), at(6, 0)].map(|w| memory.read(w));
+    assert_eq!(words, [40, 31, 30, 1, 1009, 2009]);
+    assert_eq!(state.to_string(), "depth 2: 3.0=slot 4 4.0=slot 3 4.1=#1 5.0=r9 6.0=xmm9");
 }
 
 #[test]

@@ -519,7 +519,7 @@ extern "C-unwind" fn leave(at: *mut Toy, captured: *const Captured) -> Checked {
     let position = piece.code.position_of_return(captured.return_address()).expect("an exit has a position");
     let function = piece.function;
     let mut slots = Slots { rbp: captured.register(Gpr::Rbp) as usize };
-    state.rebuild(|r| captured.register(r), &mut slots);
+    state.rebuild(&captured, &mut slots);
     let mut slots: [u64; 4] = std::array::from_fn(|n| slots.read(WordAt { slot: n as u32, word: 0 }));
     // What was not computed yet is not in its slot.
     slots[state.depth as usize..].fill(0);

@@ -259,7 +259,7 @@ unsafe extern "C-unwind" fn leave_native(context: *mut Context, captured: *const
         "compiler and verifier agree about the depth at {pc} of {function:?}"
     );
     let base = state.stack.slot(captured.register(Gpr::Rbx) as usize);
-    frame.rebuild(|r| captured.register(r), &mut Slots(&mut state.stack.slots()[base..]));
+    frame.rebuild(&captured, &mut Slots(&mut state.stack.slots()[base..]));
     state.stats.exits += 1;
     if !forced {
         let (at, state) = runner.safepoint();
