@@ -118,3 +118,8 @@ struct ReadmeExamples;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/debugging.md")]
 struct DebuggingExamples;
+
+/// The program of the page about guards runs.
+#[cfg(all(doctest, target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+#[doc = include_str!("../../docs/guards.md")]
+struct GuardExamples;

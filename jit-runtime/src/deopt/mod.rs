@@ -14,7 +14,8 @@
 //! may. The code that was left is not returned to, so it may be freed while its exit is being served.
 //!
 //! A frame that is suspended in a call has no guard to fail. When its code turns wrong meanwhile, its return address
-//! is re-aimed to an exit of that call ([`CallExits`]), which is served like any other.
+//! is re-aimed to an exit of that call ([`CallExits`]), which is served like any other. `docs/guards.md` shows a guard
+//! from its template to the interpreter.
 //!
 //! This module is unsafe room 3, for the one read in `exit.rs`.
 //!
