@@ -1,7 +1,7 @@
 //! Functions of every tier that call each other: how deep, what errors cross, when tiers change, and one
 //! guard from its compilation to the end of the code it was in.
 
-use jit_runtime::memory::{CodeHeap, Event};
+use jit_runtime::memory::{CodeHeap, Event, Strategy};
 use jit_runtime::observe::Statistics;
 use jit_runtime::stitch::About;
 use jit_runtime::tier::policy::{Thresholds, Tier};
@@ -460,4 +460,22 @@ fn observers_see_functions_their_positions_and_their_tiers() {
     let notes: Vec<_> = statistics.notes.iter().map(|(&note, &times)| (note, times)).collect();
     assert_eq!(notes, [("plain", 2), ("replaced", 2), ("speculative", 1)]);
     assert_eq!((statistics.published.times, statistics.freed.times), (10, 2));
+}
+
+/// While another thread publishes, code of a heap that flips its protection cannot run.
+#[test]
+fn a_heap_that_flips_serves_one_vm() {
+    let program = program(FACTORIAL);
+    let start = |heap: &CodeHeap| Vm::in_heap(Arc::clone(&program), Options::compiled(), heap.clone());
+    let flip = CodeHeap::new(Strategy::ProtectFlip).expect("every Unix has it");
+    let error = start(&flip).expect_err("there are two handles").to_string();
+    assert!(error.contains("serves one VM, and this one is shared"), "{error}");
+    let mut vm = Vm::in_heap(Arc::clone(&program), Options::compiled(), flip).expect("the last handle");
+    assert_eq!(vm.call(find(&program, "factorial"), &[int(5)]), Ok(int(120)));
+
+    let dual = CodeHeap::new(Strategy::DualMapping).expect("Linux");
+    let mut vms: Vec<Vm> = (0..2).map(|_| start(&dual).expect("they do not disturb each other")).collect();
+    for vm in &mut vms {
+        assert_eq!(vm.call(find(&program, "factorial"), &[int(5)]), Ok(int(120)));
+    }
 }

@@ -152,6 +152,12 @@ impl CodeHeap {
         self.lock().options.strategy
     }
 
+    /// Whether there are other handles to it: clones, and whatever code and room was had of it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.shared) > 1
+    }
+
     /// Room for `len` bytes of code, 16-aligned, at an address that is known from now on. It holds
     /// [`POISON`](super::POISON); dropping it gives the room back.
     ///

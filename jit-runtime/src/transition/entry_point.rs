@@ -143,6 +143,8 @@ impl<F: FunctionPointer, C: CodeHandle> EntryPoint<F, C> {
     ///   when it returns, so it saves those that it uses. [`crate::abi::CFunction`] sees to all of this.
     /// - What it touches in memory is its to touch, and code that it jumps to or calls outside this one stays
     ///   published as long as the entry point is used. Whoever gives its patch points other targets vouches for those.
+    /// - Where the heap is that of one thread ([`HeapOptions::other_threads`](crate::memory::HeapOptions::other_threads)
+    ///   is `false`), it is called on the thread that published it.
     /// - Where a panic may pass through it, `F` is `extern "C-unwind"`, and either it is a
     ///   [`crate::abi::CFunction`] in a [`super::CHeap`], or the code keeps the frame convention
     ///   ([`crate::frame`]) in a heap that has a [`super::Gate`], and does not touch rbx or r12 to r15: the

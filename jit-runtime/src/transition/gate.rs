@@ -138,6 +138,8 @@ impl Gate {
     /// - `code` is the address of a body published in the heap of this gate, which stays published until this
     ///   returns; it keeps the frame convention, and so does all that it calls through [`Gate::rust_call`]
     ///   or directly in the heap; it is right about what r14 and rbx point to.
+    /// - Where the heap is for one thread ([`HeapOptions::other_threads`] is `false`), this is the one that published
+    ///   the code, and what it calls.
     /// - The stack has room for it: its frames [`poll`](super::poll), and the bound of the machine reserves what
     ///   [`NativeStack::limit`](super::NativeStack::limit) asks for, or they are known to be few and small.
     #[inline]

@@ -45,7 +45,7 @@ use crate::verify::Program;
 use calls::Owned;
 use context::{Context, FunctionState, State};
 use core::fmt;
-use jit_runtime::memory::{CodeHeap, HeapOptions, MemoryError};
+use jit_runtime::memory::{CodeHeap, HeapOptions, MemoryError, Strategy};
 use jit_runtime::stitch::StitchError;
 use jit_runtime::tier::policy::{History, Thresholds, Tier};
 use jit_runtime::tier::{CodeMap, EntryTable};
@@ -110,6 +110,9 @@ pub struct Stats {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SetupError {
+    /// The heap is under [`Strategy::ProtectFlip`], where code that runs while another thread publishes faults, and
+    /// somebody else has it too.
+    SharedFlip,
     /// No memory for the stack.
     Stack(NoStack),
     /// No memory for code.
@@ -126,6 +129,10 @@ impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the VM cannot start: ")?;
         match self {
+            SetupError::SharedFlip => f.write_str(
+                "a heap that flips the protection of its pages serves one VM, and this one is shared; use one that \
+                 nobody else has a handle to, or one with the dual mapping",
+            ),
             SetupError::Stack(e) => e.fmt(f),
             SetupError::Memory(e) => e.fmt(f),
             SetupError::Gate(e) => e.fmt(f),
@@ -138,6 +145,7 @@ impl fmt::Display for SetupError {
 impl core::error::Error for SetupError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
+            SetupError::SharedFlip => None,
             SetupError::Stack(e) => Some(e),
             SetupError::Memory(e) => Some(e),
             SetupError::Gate(e) => Some(e),
@@ -182,12 +190,15 @@ impl Vm {
     /// enters a tier ([`Tier`]) and when it is replaced.
     ///
     /// # Errors
-    /// As [`Vm::new`].
+    /// As [`Vm::new`]; and a heap under [`Strategy::ProtectFlip`] must have no other handle.
     pub fn in_heap(
         program: impl Into<Arc<Program>>,
         options: Options,
         heap: CodeHeap,
     ) -> Result<Vm, SetupError> {
+        if heap.strategy() == Strategy::ProtectFlip && heap.is_shared() {
+            return Err(SetupError::SharedFlip);
+        }
         let program: Arc<Program> = program.into();
         let gate = Gate::new(&heap).map_err(SetupError::Gate)?;
         let count = program.functions().len();
