@@ -110,6 +110,9 @@ impl Runner {
     ///    the frame convention (in debug builds each body is checked) and takes r14 and rbx for what they are.
     /// 4. It stays published: it is the function's current code, and what is replaced later is freed only when
     ///    no frame returns into it.
+    /// 5. Code is compiled and run by this one thread.
+    /// 6. Every prologue compares with a bound that keeps the reserve of the thread's stack free, and native frames
+    ///    are sixteen bytes.
     fn enter(&mut self, function: FuncId, entry: usize, base: usize) -> Result<Value, VmError> {
         let context = self.context();
         let state = &context.state;
@@ -123,7 +126,7 @@ impl Runner {
         let outer = context.header.machine.set_bound(limit);
         let gate = Rc::clone(&state.gate);
         let machine = self.0.as_ptr().cast::<Machine>();
-        // SAFETY: points 1 to 4 above.
+        // SAFETY: points 1 to 6 above.
         let result = unsafe { gate.enter(machine, entry, base as u64) };
         let context = self.context();
         context.header.machine.set_bound(outer);
