@@ -101,21 +101,27 @@ fn c_function(build: &dyn Fn(&mut CFunction<'_, F>)) -> EntryPoint<F> {
 /// Rust calls both, many times: so that each call waits for the result of the one before, and so that none does.
 fn enter(what: &str, by_hand: EntryPoint<F>, frameless: EntryPoint<F>, c_function: EntryPoint<F>) {
     for (waiting, how) in [(true, "each call waits for the last"), (false, "calls wait for nothing")] {
-        let run = |name: &'static str, f: &EntryPoint<F>| {
-            let f = f.clone();
-            Contestant::new(name, move || {
-                let next = |sum, n| if waiting { f.call(n, sum) } else { sum + f.call(n, 0) };
-                let sum = (0..CALLS).fold(0, next);
-                assert_eq!(sum, CALLS * (CALLS - 1) / 2, "{name}");
-            })
-        };
-        let contestants =
-            vec![run(BY_HAND, &by_hand), run(FRAMELESS, &frameless), run(C_FUNCTION, &c_function)];
+        // By hand there is a pointer and nothing else.
+        let [pointer, frameless] = [&by_hand, &frameless].map(|f| {
+            // SAFETY: the entry points are there until this function returns.
+            black_box(unsafe { f.pointer() })
+        });
+        let contestants = vec![
+            Contestant::new(BY_HAND, || add_up(waiting, |n, sum| pointer(n, sum))),
+            Contestant::new(FRAMELESS, || add_up(waiting, |n, sum| frameless(n, sum))),
+            Contestant::new(C_FUNCTION, || add_up(waiting, |n, sum| black_box(&c_function).call(n, sum))),
+        ];
         let contest = contest(ROUNDS, contestants);
         contest.print(&format!("Rust enters, {what}, {how}"), "ns a call", CALLS as f64);
         let ratio = contest.ratio(C_FUNCTION, BY_HAND).median;
         aim_at_most(&format!("entry from Rust, {what}, {how}, x by hand"), ratio, 1.2);
     }
+}
+
+/// Many calls, each of which waits for the one before, or none.
+fn add_up(waiting: bool, call: impl Fn(i64, i64) -> i64) {
+    let next = |sum, n| if waiting { call(n, sum) } else { sum + call(n, 0) };
+    assert_eq!((0..CALLS).fold(0, next), CALLS * (CALLS - 1) / 2);
 }
 
 #[inline(never)]

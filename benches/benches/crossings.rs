@@ -1,15 +1,17 @@
 //! What it costs to enter native code from Rust and to call Rust from native code, beside calls of Rust through a
-//! pointer.
+//! pointer, and beside a trampoline and a stub by hand that save and pass the same and know neither cuts nor frames.
 //!
 //! `cargo bench -p jit-benches --bench crossings`
 #![allow(unsafe_code)]
 
+use jit_benches::contest::aim_at_most;
 use jit_benches::{Contestant, contest};
 use jit_runtime::frame::{enter_frame, leave_frame};
 use jit_runtime::memory::CodeHeap;
 use jit_runtime::stitch::{Assembler, Code, Function};
 use jit_runtime::transition::{Gate, Machine};
 use jit_runtime::x64;
+use std::cell::RefCell;
 use std::hint::black_box;
 
 const ROUNDS: usize = 400;
@@ -27,6 +29,24 @@ fn publish(heap: &CodeHeap, emit: impl FnOnce(&mut Assembler)) -> Code {
     let mut asm = Assembler::new();
     emit(&mut asm);
     asm.seal().and_then(|sealed| sealed.publish(heap)).expect("there is memory for it")
+}
+
+const GATE: &str = "Gate";
+const TRAMPOLINE: &str = "trampoline by hand";
+const STUB: &str = "Rust from native code, through a stub";
+const STUB_BY_HAND: &str = "Rust from native code, by hand";
+
+/// As [`Gate::enter`], without what can go wrong and without anybody outside.
+type Trampoline = extern "C" fn(*mut Machine, usize, u64) -> u64;
+
+fn trampoline(heap: &CodeHeap) -> Code {
+    publish(heap, |asm| {
+        x64!(asm =>
+            push rbp; mov rbp, rsp; push rbx; push r12; push r13; push r14; push r15; sub rsp, 8;
+            mov r14, rdi; mov rbx, rdx; call rsi;
+            add rsp, 8; pop r15; pop r14; pop r13; pop r12; pop rbx; pop rbp; ret
+        );
+    })
 }
 
 #[inline(never)]
@@ -48,13 +68,22 @@ fn entering(heap: &CodeHeap, gate: &Gate) {
             black_box(unsafe { gate.enter(&raw mut machine, body.address(), 0) }).expect("nothing cuts");
         }
     };
+    let trampoline = trampoline(heap);
+    // SAFETY: a function of this type, which saves the registers of its caller.
+    let by_hand: Trampoline = black_box(unsafe { trampoline.entry::<Trampoline>().pointer() });
+    let mut other = Machine::new(0);
+    let through_trampoline =
+        || (0..TIMES).for_each(|_| _ = black_box(by_hand(&raw mut other, body.address(), 0)));
     let pointer: extern "C" fn() = black_box(nothing);
     let contestants = vec![
         Contestant::new("Rust through a pointer", || (0..TIMES).for_each(|_| pointer())),
         Contestant::new("EntryPoint", || (0..TIMES).for_each(|_| black_box(&entry).call())),
-        Contestant::new("Gate", through_gate),
+        Contestant::new(TRAMPOLINE, through_trampoline),
+        Contestant::new(GATE, through_gate),
     ];
-    contest(ROUNDS, contestants).print("Enter native code and return", "ns", TIMES.into());
+    let contest = contest(ROUNDS, contestants);
+    contest.print("Enter native code and return", "ns", TIMES.into());
+    aim_at_most("Gate, x a trampoline by hand", contest.ratio(GATE, TRAMPOLINE).median, 1.2);
 }
 
 extern "C-unwind" fn nothing_of(_: *mut Machine) {
@@ -63,25 +92,36 @@ extern "C-unwind" fn nothing_of(_: *mut Machine) {
 
 fn calling(heap: &CodeHeap, gate: &Gate) {
     let stub = gate.rust_call(heap, nothing_of as extern "C-unwind" fn(_)).expect("there is memory for it");
-    let calls = publish(heap, |asm| {
-        let again = asm.label();
+    let nothing_at = nothing_of as extern "C-unwind" fn(_) as usize as i64;
+    let stub_by_hand = publish(heap, |asm| {
         enter_frame(asm);
-        x64!(asm => push rbx; push rbx);
-        asm.bind(again);
-        x64!(asm => call {Function(stub.address())}; dec qword [rbp - 8]; jnz {again});
+        x64!(asm => mov rdi, r14; mov rax, {nothing_at}; call rax);
         leave_frame(asm);
     });
-    let mut machine = Machine::new(0);
-    let from_native = || {
+    let calls = |stub: &Code| {
+        publish(heap, |asm| {
+            enter_frame(asm);
+            x64!(asm => push rbx; push rbx; .align 16);
+            let again = asm.bound_label();
+            x64!(asm => call {Function(stub.address())}; dec qword [rbp - 8]; jnz {again});
+            leave_frame(asm);
+        })
+    };
+    let (calls, calls_by_hand) = (calls(&stub), calls(&stub_by_hand));
+    let machine = RefCell::new(Machine::new(0));
+    let from_native = |code: &Code| {
         // SAFETY: the machine is this function's; the code keeps the frame convention and counts rbx down.
-        let run = unsafe { gate.enter(&raw mut machine, calls.address(), TIMES.into()) };
+        let run = unsafe { gate.enter(machine.as_ptr(), code.address(), TIMES.into()) };
         black_box(run).expect("nothing cuts");
     };
     let other: *mut Machine = std::ptr::null_mut();
     let pointer: extern "C-unwind" fn(*mut Machine) = black_box(nothing_of);
     let contestants = vec![
         Contestant::new("Rust from Rust, through a pointer", || (0..TIMES).for_each(|_| pointer(other))),
-        Contestant::new("Rust from native code, through a stub", from_native),
+        Contestant::new(STUB_BY_HAND, || from_native(&calls_by_hand)),
+        Contestant::new(STUB, || from_native(&calls)),
     ];
-    contest(ROUNDS, contestants).print("Call Rust and return", "ns", TIMES.into());
+    let contest = contest(ROUNDS, contestants);
+    contest.print("Call Rust and return", "ns", TIMES.into());
+    aim_at_most("a stub, x by hand", contest.ratio(STUB, STUB_BY_HAND).median, 1.2);
 }

@@ -41,6 +41,8 @@ pub(super) struct Segment {
 }
 
 impl Segment {
+    const NONE: Segment = Segment { entry_sp: 0, exit_fp: 0, older: ptr::null() };
+
     /// Whoever looks for frames, or suspends them, wants to know where they begin.
     #[inline]
     #[track_caller]
@@ -90,7 +92,7 @@ impl Machine {
     const fn with(bound: u64, alarm: u64) -> Machine {
         assert!(bound != alarm, "a bound that no stack meets stands for an interrupt");
         Machine {
-            segment: Segment { entry_sp: 0, exit_fp: 0, older: ptr::null() },
+            segment: Segment::NONE,
             stack_limit: AtomicU64::new(bound),
             cut: 0,
             bound: Cell::new(bound),
@@ -215,6 +217,12 @@ impl<'a> Entered<'a> {
     #[inline]
     #[track_caller]
     pub(super) unsafe fn current(machine: *const Machine) -> Segment {
+        // Most segments have nobody outside. That these are constants then keeps one run from waiting for what the one
+        // before stored: half of the time that entering would take.
+        // SAFETY: the caller's promise.
+        if unsafe { (*machine).segment.entry_sp } == 0 {
+            return Segment::NONE;
+        }
         // SAFETY: the caller's promise.
         let segment = unsafe { (*machine).segment };
         segment.assert_findable();
@@ -229,7 +237,7 @@ impl<'a> Entered<'a> {
     pub(super) unsafe fn begin(machine: *mut Machine, suspended: &'a Segment) -> Entered<'a> {
         let outside = if suspended.entry_sp == 0 { ptr::null() } else { ptr::from_ref(suspended) };
         // SAFETY: the caller's promise.
-        unsafe { (*machine).segment = Segment { entry_sp: 0, exit_fp: 0, older: outside } };
+        unsafe { (*machine).segment = Segment { older: outside, ..Segment::NONE } };
         Entered { machine, suspended }
     }
 
@@ -238,7 +246,12 @@ impl<'a> Entered<'a> {
         // SAFETY: valid until `self` is dropped, as `begin` was promised.
         let cut = unsafe { &raw mut (*self.machine).cut };
         // SAFETY: as above; nobody holds a reference to the field, which is private to this file.
-        unsafe { cut.replace(0) != 0 }
+        if unsafe { cut.read() } == 0 {
+            return false;
+        }
+        // SAFETY: as above.
+        unsafe { cut.write(0) };
+        true
     }
 }
 
