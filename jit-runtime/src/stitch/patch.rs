@@ -53,7 +53,7 @@ impl From<CodePtr> for PatchTarget {
     }
 }
 
-/// Why a patch point still goes where it went.
+/// Why a patch point was not aimed elsewhere.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum PatchError {
@@ -71,7 +71,8 @@ pub enum PatchError {
         /// Bytes of instructions.
         code_len: usize,
     },
-    /// The memory of the code could not be written.
+    /// The memory of the code could not be written, or not be made executable again: the patch point goes to the one
+    /// target or to the other.
     Memory(MemoryError),
 }
 

@@ -5,7 +5,8 @@ use crate::stitch::{Code, PatchError, PatchPoint, PatchTarget};
 
 impl Code {
     /// Aim a patch point at another target. Other threads may be executing it: each call and each jump goes to one
-    /// of its targets, and those that begin after this returns go to the new one.
+    /// of its targets, and those that begin after this returns go to the new one: of this thread, and of all where the
+    /// heap has [`HeapOptions::other_threads`](crate::memory::HeapOptions::other_threads).
     ///
     /// The bounds of [`Strategy::ProtectFlip`](crate::memory::Strategy::ProtectFlip) hold: with it no other
     /// thread may be running code of the heap meanwhile.
@@ -34,12 +35,13 @@ impl Code {
     /// ```
     ///
     /// # Errors
-    /// [`PatchError`]; the patch point goes where it went.
+    /// [`PatchError`]. After [`PatchError::Memory`] the patch point goes where it went or to the new target, since the
+    /// host may refuse before or after the change: both stay published until a later call succeeds.
     ///
     /// # Safety
     /// What was promised of the code ([`EntryPoint::at`](super::EntryPoint::at), [`Gate::enter`](super::Gate::enter)), by
     /// whoever runs it, holds with the new target too: an instruction stands there that can take the place of the old
-    /// one, and stays published as long as it is aimed at.
+    /// one, and stays published as long as it is aimed at, or may be after an error.
     pub unsafe fn retarget(&self, point: PatchPoint, to: impl Into<PatchTarget>) -> Result<(), PatchError> {
         self.aim_patch_point(point, to.into())
     }
