@@ -256,7 +256,7 @@ fn a_filter_is_named() {
         mprotect flip: returns 1
         probe: mprotect flip
         no protection
-        dual mapping: no memory for the code: code memory: mprotect, to make code executable (16384 bytes), was refused: Operation not permitted (os error 1); a seccomp filter is on the process: let the filter pass memfd_create, membarrier, and mmap and mprotect with PROT_EXEC (for a service of systemd: MemoryDenyWriteExecute=no)
+        dual mapping: no memory for the code: code memory: mprotect, to make code writable (16777216 bytes), was refused: Operation not permitted (os error 1); a seccomp filter is on the process: let the filter pass memfd_create, membarrier, and mmap and mprotect with PROT_EXEC (for a service of systemd: MemoryDenyWriteExecute=no)
         mprotect flip: no memory for the code: code memory: mprotect, to make code writable (16384 bytes), was refused: Operation not permitted (os error 1); a seccomp filter is on the process: let the filter pass memfd_create, membarrier, and mmap and mprotect with PROT_EXEC (for a service of systemd: MemoryDenyWriteExecute=no)
         probe: code memory: mprotect, to make code writable (4096 bytes), was refused: Operation not permitted (os error 1); a seccomp filter is on the process: let the filter pass memfd_create, membarrier, and mmap and mprotect with PROT_EXEC (for a service of systemd: MemoryDenyWriteExecute=no)
         no barrier

@@ -31,12 +31,14 @@ impl Pages for DualPages {
         let file = memory_file(len)?;
         let mut write = View::reserve(len, Where::Anywhere, "reserve room to write code")?;
         let mut run = View::reserve(len, Where::NearProgram, "reserve room to run code")?;
-        write.map_file(file.as_fd(), libc::PROT_READ | libc::PROT_WRITE, "map code for writing")?;
-        run.map_file(file.as_fd(), libc::PROT_NONE, "map code for running")?;
-        // Nothing is in the file yet; a child that another thread forks before this has an empty one.
-        write.keep_from_children()?;
-        run.keep_from_children()?;
-        // The views keep the file; without a descriptor nobody can map it a third time.
+        for (view, to) in [(&mut write, "map code for writing"), (&mut run, "map code for running")] {
+            // A child that another thread forks between these has the view, and cannot read, write or run it.
+            view.map_file(file.as_fd(), to)?;
+            view.keep_from_children()?;
+        }
+        write.protect(0..len, libc::PROT_READ | libc::PROT_WRITE, "make code writable")?;
+        // The views keep the file; without a descriptor nobody here can map it a third time. A child that was forked
+        // meanwhile has the descriptor until it starts another program, under a number that no code of ours uses.
         drop(file);
         Ok(Box::new(DualMapping { write, run, executable: 0 }))
     }
@@ -139,5 +141,98 @@ impl Mapping for DualMapping {
         }
         // SAFETY: here, where all of the view is readable.
         unsafe { self.write.read(range) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Children that were forked, and those among them that could use memory for code.
+    static FORKED: AtomicUsize = AtomicUsize::new(0);
+    static SHARING: AtomicUsize = AtomicUsize::new(0);
+    /// The fourth argument of `madvise`, which the system does not look at: the call of the handler itself.
+    const OURS: libc::c_long = 0x6F75_7273;
+
+    /// Have calls of `madvise` that keep memory from children raise a signal, in this thread.
+    fn trap_keeping_from_children() {
+        let [load, jump, answer] = [
+            libc::BPF_LD | libc::BPF_W | libc::BPF_ABS,
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            libc::BPF_RET | libc::BPF_K,
+        ];
+        let statement =
+            |code: u32, k: u32, [jt, jf]: [u8; 2]| libc::sock_filter { code: code as u16, jt, jf, k };
+        let argument = |n: usize| (core::mem::offset_of!(libc::seccomp_data, args) + 8 * n) as u32;
+        // Jumps say how many statements are left out when the values are equal, and when they are not.
+        let mut program = [
+            statement(load, core::mem::offset_of!(libc::seccomp_data, nr) as u32, [0, 0]),
+            statement(jump, libc::SYS_madvise as u32, [0, 5]),
+            statement(load, argument(2), [0, 0]),
+            statement(jump, libc::MADV_DONTFORK as u32, [0, 3]),
+            statement(load, argument(3), [0, 0]),
+            statement(jump, OURS as u32, [1, 0]),
+            statement(answer, libc::SECCOMP_RET_TRAP, [0, 0]),
+            statement(answer, libc::SECCOMP_RET_ALLOW, [0, 0]),
+        ];
+        let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+        // SAFETY: this request sets a flag of the thread and takes no pointer.
+        assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+        // SAFETY: the program and its statements live until the call returns, which copies them.
+        let done =
+            unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+        assert_eq!(done, 0);
+    }
+
+    /// Whether this process may use a mapping of a file for code.
+    fn may_use_code() -> bool {
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
+        maps.lines().any(|line| line.contains("jit-code") && !line.contains(" ---s "))
+    }
+
+    /// Fork where memory is about to be kept from children, then do what was asked for.
+    extern "C" fn fork_first(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        // SAFETY: the child of this process with several threads reads a file and ends; the allocator is whole in a
+        // child, and this thread was not in it.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let code = libc::c_int::from(may_use_code());
+            // SAFETY: it ends the process, in which nobody waits for anything.
+            unsafe { libc::_exit(code) };
+        }
+        let mut status = 0;
+        // SAFETY: the pointer is to a local of the right type.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        FORKED.fetch_add(1, Ordering::Relaxed);
+        SHARING.fetch_add(usize::from(status != 0), Ordering::Relaxed);
+        // SAFETY: the system calls this handler with the state of the thread in the call.
+        let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+        let [start, len] = [libc::REG_RDI, libc::REG_RSI].map(|register| registers[register as usize]);
+        // SAFETY: the call that was made, which changes nothing in this process.
+        let done = unsafe { libc::syscall(libc::SYS_madvise, start, len, libc::MADV_DONTFORK, OURS) };
+        registers[libc::REG_RAX as usize] = done;
+    }
+
+    /// Until a view is kept from children nothing can be done with it, so that one which is forked a moment too early
+    /// has nothing of it either.
+    #[test]
+    fn no_child_shares_a_view_that_is_being_made() {
+        // In a thread of its own, since a filter is for good.
+        let maker = std::thread::spawn(|| {
+            // SAFETY: all zeros is a valid value of this struct.
+            let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+            action.sa_sigaction = fork_first as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO;
+            // SAFETY: the action is filled in, and its handler is for this very signal, which nobody else uses.
+            assert_eq!(unsafe { libc::sigaction(libc::SIGSYS, &raw const action, core::ptr::null_mut()) }, 0);
+            trap_keeping_from_children();
+            let mut mapping = DualPages::new().map(page_size()).expect("room");
+            mapping.begin(0..16).expect("it is here");
+            mapping.poison(0..16);
+            mapping.finish(0..16).expect("it may run");
+        });
+        maker.join().expect("the handler lets the calls through");
+        assert_eq!((FORKED.load(Ordering::Relaxed), SHARING.load(Ordering::Relaxed)), (2, 0), "one a view");
     }
 }

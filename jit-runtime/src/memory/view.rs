@@ -48,12 +48,11 @@ impl View {
         })
     }
 
-    /// Put the first `len` bytes of a file into the view, shared.
+    /// Put the first `len` bytes of a file into the view, shared, and inaccessible as the view is.
     #[cfg(target_os = "linux")]
     pub(super) fn map_file(
         &mut self,
         file: std::os::fd::BorrowedFd<'_>,
-        prot: c_int,
         to: &'static str,
     ) -> Result<(), MemoryError> {
         use std::os::fd::AsRawFd;
@@ -61,7 +60,7 @@ impl View {
         let flags = libc::MAP_SHARED | libc::MAP_FIXED;
         // SAFETY: MAP_FIXED replaces what is mapped there, which is the inside of this view (`pointer`
         // checks): its own, and no Rust reference points into it.
-        let at = unsafe { libc::mmap(start, self.len, prot, flags, file.as_raw_fd(), 0) };
+        let at = unsafe { libc::mmap(start, self.len, libc::PROT_NONE, flags, file.as_raw_fd(), 0) };
         if at == libc::MAP_FAILED { Err(refused("mmap", to, self.len)) } else { Ok(()) }
     }
 
