@@ -71,7 +71,11 @@ impl Process {
         static MARK: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
         /// The last number that was given out; a child goes on with its parent's.
         static LAST: AtomicU32 = AtomicU32::new(0);
-        let Some(mark) = MARK.get_or_init(wiped_on_fork) else { return Process(std::process::id()) };
+        let mark = MARK.get().unwrap_or_else(|| {
+            let _whole = super::forks::undivided();
+            MARK.get_or_init(wiped_on_fork)
+        });
+        let Some(mark) = mark else { return Process(std::process::id()) };
         match mark.load(Ordering::Relaxed) {
             0 => {
                 let fresh = LAST.fetch_add(1, Ordering::Relaxed) + 1;

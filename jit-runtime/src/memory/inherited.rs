@@ -3,30 +3,32 @@
 //!
 //! The list is inherited too. It is as long as there are regions, and looked at when one is mapped.
 
+use super::forks::undivided;
 use core::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// The views that children do not have, of this process and of those that it was forked from.
-static KEPT: Mutex<Vec<Range<usize>>> = Mutex::new(Vec::new());
-
-fn kept() -> MutexGuard<'static, Vec<Range<usize>>> {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+fn kept<T>(work: impl FnOnce(&mut Vec<Range<usize>>) -> T) -> T {
+    static KEPT: Mutex<Vec<Range<usize>>> = Mutex::new(Vec::new());
+    let _whole = undivided();
+    work(&mut KEPT.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// From now on children do not have what is at these addresses.
 pub(super) fn note(view: Range<usize>) {
-    kept().push(view);
+    kept(|kept| kept.push(view));
 }
 
 /// The view goes, in this process, and so did whatever was told of it.
 pub(super) fn forget(view: &Range<usize>) {
-    let mut kept = kept();
-    if let Some(at) = kept.iter().position(|known| known == view) {
-        kept.swap_remove(at);
-    }
+    kept(|kept| {
+        if let Some(at) = kept.iter().position(|known| known == view) {
+            kept.swap_remove(at);
+        }
+    });
 }
 
 /// Whether one of these addresses is that of a view. Of addresses that are free in this process: of a parent's.
 pub(super) fn is_among(addresses: &Range<usize>) -> bool {
-    kept().iter().any(|known| known.start < addresses.end && addresses.start < known.end)
+    kept(|kept| kept.iter().any(|known| known.start < addresses.end && addresses.start < known.end))
 }

@@ -42,8 +42,9 @@
 //!
 //! **Forks.** A child shares no code memory with its parent. Under the flip it has a copy; under the dual mapping
 //! it has neither view, its heap refuses by [`MemoryError::Forked`], and it may have heaps of its own, at addresses
-//! that were not its parent's: what was told of those (unwind records) is inherited. As for
-//! everything with a lock, a child of a process with several threads must not use a heap that another thread
+//! that were not its parent's: what was told of those (unwind records) is inherited. No lock of the whole process is
+//! in the way of that, whatever other threads did at the fork (`forks.rs`). A heap has a lock of its own: as for
+//! everything that has one, a child of a process with several threads must not use a heap that another thread
 //! was using at the fork.
 //!
 //! **Cost.** With the dual mapping, publishing 200 bytes and freeing them is a lock, two copies and an
@@ -53,8 +54,8 @@
 //! pages is what costs. `cargo bench -p jit-benches --bench memory` prints the figures of the machine at hand;
 //! `docs/performance.md` has some.
 //!
-//! This module is unsafe room 1; the unsafe operations are in `view.rs` (mapping and writing) and `host.rs`
-//! (what else is asked of the system), and their callers `dual.rs` and `flip.rs`.
+//! This module is unsafe room 1; the unsafe operations are in `view.rs` (mapping and writing), `host.rs`
+//! (what else is asked of the system) and `forks.rs` (handlers of forks), and their callers `dual.rs` and `flip.rs`.
 
 #[cfg(target_os = "linux")]
 mod dual;
@@ -64,6 +65,7 @@ mod error;
 mod fake;
 #[cfg(unix)]
 mod flip;
+mod forks;
 mod heap;
 #[cfg(unix)]
 mod host;
@@ -85,6 +87,9 @@ mod tests;
 mod view;
 
 pub use error::MemoryError;
+#[cfg(all(feature = "gdb", target_os = "linux"))]
+pub(crate) use forks::Undivided;
+pub(crate) use forks::undivided;
 pub use heap::{Block, CodeHeap, HeapOptions, HeapStats, RegionGuard, Space};
 pub use observer::{Event, Observer};
 pub use pages::{Mapping, POISON, Pages, Strategy};

@@ -25,7 +25,7 @@
 use super::SourceFile;
 use super::log::Log;
 use super::symbols::{Detail, Symbol, symbols};
-use crate::memory::{Event, Observer};
+use crate::memory::{Event, Observer, undivided};
 use crate::stitch::{About, Positions};
 use core::ptr;
 use std::collections::BTreeSet;
@@ -205,10 +205,12 @@ struct Claim {
     path: PathBuf,
 }
 
+/// Changed under [`undivided`].
 static CLAIMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 impl Claim {
     fn new(path: PathBuf) -> io::Result<Claim> {
+        let _whole = undivided();
         let mut claimed = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner);
         if claimed.insert(path.clone()) {
             return Ok(Claim { path });
@@ -224,6 +226,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        let _whole = undivided();
         CLAIMED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
     }
 }

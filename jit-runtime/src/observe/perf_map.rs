@@ -14,7 +14,7 @@
 
 use super::log::Log;
 use super::symbols::{Detail, symbols};
-use crate::memory::{Event, Observer};
+use crate::memory::{Event, Observer, undivided};
 use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io;
@@ -22,7 +22,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The files that this process has begun: a second map of it goes on behind the first.
+/// The files that this process has begun: a second map of it goes on behind the first. Used under [`undivided`].
 static BEGUN: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 
 /// A map of symbols for `perf`. Attach it with [`crate::memory::CodeHeap::observe`].
@@ -66,6 +66,7 @@ impl PerfMap {
     /// The file cannot be made.
     pub fn create_in(directory: &Path) -> io::Result<PerfMap> {
         let path = directory.join(format!("perf-{}.map", std::process::id()));
+        let _whole = undivided();
         let mut begun = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = begun.get_or_insert_default();
         // A process of the same number may have left its map, and somebody else a link to where we must not write.

@@ -1,5 +1,6 @@
 //! Which extensions of the instruction set this processor has.
 
+use crate::memory::undivided;
 use jit_asm::Features;
 use std::sync::OnceLock;
 
@@ -11,7 +12,11 @@ use std::sync::OnceLock;
 #[must_use]
 pub fn detected_features() -> Features {
     static DETECTED: OnceLock<Features> = OnceLock::new();
-    *DETECTED.get_or_init(detect)
+    let known = DETECTED.get().unwrap_or_else(|| {
+        let _whole = undivided();
+        DETECTED.get_or_init(detect)
+    });
+    *known
 }
 
 #[cfg(not(target_arch = "x86_64"))]

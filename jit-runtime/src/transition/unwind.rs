@@ -1,8 +1,14 @@
 //! Telling the unwinder of this process about code.
+//!
+//! The unwinder has a lock of its own, of which a child of fork knows nothing. It is not told of anything while a thread
+//! forks. What this crate cannot know is whether another thread is unwinding at that moment: a child of such a fork may
+//! wait for ever when it tells the unwinder of code, or panics.
 #![allow(unsafe_code)]
 
 use crate::frame::RecordError;
 use crate::memory::CodeHeap;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use crate::memory::undivided;
 
 /// A record that the unwinder knows, until this is dropped.
 pub(super) struct Registered {
@@ -33,6 +39,8 @@ impl Registered {
     pub(super) unsafe fn new(record: Vec<u8>) -> Registered {
         let record = record.into_boxed_slice();
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        let _whole = undivided();
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
         // SAFETY: the list is well-formed (the caller's promise), and stays where it is until `drop`.
         unsafe {
             host::__register_frame(record.as_ptr());
@@ -43,6 +51,8 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        let _whole = undivided();
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         // SAFETY: registered by `new` under this very address, once.
         unsafe {

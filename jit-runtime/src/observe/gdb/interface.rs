@@ -1,9 +1,9 @@
 //! The list that debuggers read, and the function at which they wait.
 #![allow(unsafe_code)]
 
+use crate::memory::{Undivided, undivided};
 use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A file in the list. The layout is gdb's (`struct jit_code_entry`).
 #[repr(C)]
@@ -31,11 +31,11 @@ enum Action {
     Unregister = 2,
 }
 
-/// Changed under [`LIST`] only.
+/// Changed under [`Locked`] only.
 #[repr(transparent)]
 struct Shared(UnsafeCell<Descriptor>);
 
-// SAFETY: whoever in this process uses the contents holds `LIST` (`Locked` is the only way to them). A debugger
+// SAFETY: whoever in this process uses the contents has `Locked`, which one thread at a time has. A debugger
 // reads them while the process is stopped.
 unsafe impl Sync for Shared {}
 
@@ -55,18 +55,16 @@ extern "C" fn __jit_debug_register_code() {
     core::hint::black_box(&raw const __jit_debug_descriptor);
 }
 
-static LIST: Mutex<()> = Mutex::new(());
-
-/// The right to use the list.
-struct Locked(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+/// The right to use the list. A child of fork has its parent's list, and finds it whole.
+struct Locked(#[expect(dead_code, reason = "held")] Undivided);
 
 impl Locked {
     fn new() -> Locked {
-        Locked(LIST.lock().unwrap_or_else(PoisonError::into_inner))
+        Locked(undivided())
     }
 
     fn descriptor(&mut self) -> &mut Descriptor {
-        // SAFETY: nobody else has a reference, since `LIST` is held for as long as this borrow; a debugger stops
+        // SAFETY: nobody else has a reference, since this is `Locked` and borrowed for as long as this borrow; a debugger stops
         // the process in `__jit_debug_register_code`, where none is alive.
         unsafe { &mut *__jit_debug_descriptor.0.get() }
     }
@@ -90,7 +88,7 @@ pub(super) struct Listed {
     file: Box<[u8]>,
 }
 
-// SAFETY: the entry is changed under `LIST` only, by any thread; the rest is plain memory.
+// SAFETY: the entry is changed under `Locked` only, by any thread; the rest is plain memory.
 unsafe impl Send for Listed {}
 
 impl Listed {
@@ -103,7 +101,7 @@ impl Listed {
         let entry = Box::new(Entry { next: first, previous, file: file.as_ptr(), len });
         let entry = NonNull::from(Box::leak(entry));
         if let Some(mut first) = NonNull::new(first) {
-            // SAFETY: an entry of the list lives, since it leaves the list before it ends, and `LIST` is held.
+            // SAFETY: an entry of the list lives, since it leaves the list before it ends, and the list is locked.
             unsafe { first.as_mut() }.previous = entry.as_ptr();
         }
         list.descriptor().first = entry.as_ptr();
@@ -115,10 +113,10 @@ impl Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         let mut list = Locked::new();
-        // SAFETY: `new` leaked the entry, it ends below, and `LIST` is held.
+        // SAFETY: `new` leaked the entry, it ends below, and the list is locked.
         let &Entry { next, previous, .. } = unsafe { self.entry.as_ref() };
         if let Some(mut next) = NonNull::new(next) {
-            // SAFETY: an entry of the list lives, and `LIST` is held.
+            // SAFETY: an entry of the list lives, and the list is locked.
             unsafe { next.as_mut() }.previous = previous;
         }
         match NonNull::new(previous) {
@@ -144,7 +142,7 @@ pub(super) fn listed() -> Vec<Vec<u8>> {
     let mut list = Locked::new();
     let (mut at, mut files) = (list.descriptor().first, vec![]);
     while let Some(entry) = NonNull::new(at) {
-        // SAFETY: an entry of the list lives while `LIST` is held.
+        // SAFETY: an entry of the list lives while the list is locked.
         let &Entry { next, file, len, .. } = unsafe { entry.as_ref() };
         // SAFETY: the file of an entry lives as long as the entry.
         files.push(unsafe { core::slice::from_raw_parts(file, len as usize) }.to_vec());
