@@ -295,15 +295,19 @@ fn a_backtrace_goes_through() {
         unsafe { (*context).body = usize::from(trace.contains("a_backtrace_goes_through")) };
         0
     }
-    let heap = heap();
-    let mut context = context(&heap);
-    let stub = context.gate.rust_call(&heap, look as extern "C-unwind" fn(_) -> _).expect("room");
-    let code = publish(&heap, |asm| {
-        enter_frame(asm);
-        x64!(asm => call {Function(stub.address())}; nop);
-        leave_frame(asm);
-    });
-    let at = &raw mut context;
-    enter(at, code.address(), 0).expect("nothing cuts");
-    assert_eq!(context.body, 1, "the test's own name is in the backtrace");
+    // Whatever a client's own hooks are called, the unwinder is told.
+    for name in ["", "unwinding", "unwinder"] {
+        let heap = heap();
+        assert!(heap.on_region(name, |_, _| Box::new(())), "{name}");
+        let mut context = context(&heap);
+        let stub = context.gate.rust_call(&heap, look as extern "C-unwind" fn(_) -> _).expect("room");
+        let code = publish(&heap, |asm| {
+            enter_frame(asm);
+            x64!(asm => call {Function(stub.address())}; nop);
+            leave_frame(asm);
+        });
+        let at = &raw mut context;
+        enter(at, code.address(), 0).expect("nothing cuts");
+        assert_eq!(context.body, 1, "the test's own name is in the backtrace");
+    }
 }

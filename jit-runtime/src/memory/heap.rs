@@ -17,6 +17,13 @@ pub type RegionGuard = Box<dyn Any + Send>;
 /// Told of a region: its address and its length in bytes.
 type RegionHook = Box<dyn FnMut(usize, usize) -> RegionGuard + Send>;
 
+/// Of what a heap keeps one hook. A client's names are apart from ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Purpose {
+    Client(&'static str),
+    Unwinding,
+}
+
 /// How a heap takes memory from the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HeapOptions {
@@ -212,23 +219,24 @@ impl CodeHeap {
     /// anything is placed in it. What it returns is dropped just before that region is unmapped.
     /// Unwinders and debuggers learn of code this way.
     ///
-    /// A heap keeps one hook of a `name`: of a second, nothing is kept, and the answer is `false`.
+    /// A heap keeps one hook of a `name`: of a second, nothing is kept, and the answer is `false`. No name is taken
+    /// already: hooks of this crate have none.
     ///
     /// The hook, and the drop of what it returns, must not use this heap.
     pub fn on_region(
         &self,
         name: &'static str,
-        mut hook: impl FnMut(usize, usize) -> RegionGuard + Send + 'static,
+        hook: impl FnMut(usize, usize) -> RegionGuard + Send + 'static,
     ) -> bool {
-        let mut heap = self.lock();
-        if heap.hooks.iter().any(|(known, _)| *known == name) {
-            return false;
-        }
-        for region in &mut heap.regions {
-            region.guards.push(hook(region.mapping.address(), region.mapping.len()));
-        }
-        heap.hooks.push((name, Box::new(hook)));
-        true
+        self.lock().keep_hook(Purpose::Client(name), Box::new(hook))
+    }
+
+    /// The same for the hook that tells the unwinder. `false`: it is told already.
+    pub(crate) fn tell_unwinder(
+        &self,
+        hook: impl FnMut(usize, usize) -> RegionGuard + Send + 'static,
+    ) -> bool {
+        self.lock().keep_hook(Purpose::Unwinding, Box::new(hook))
     }
 
     /// Have `observer` told of everything that happens to code of this heap from now on. It is also returned, to
@@ -413,7 +421,7 @@ struct Heap {
     pages: Box<dyn Pages>,
     options: HeapOptions,
     regions: Vec<Region>,
-    hooks: Vec<(&'static str, RegionHook)>,
+    hooks: Vec<(Purpose, RegionHook)>,
     observers: Vec<Arc<Mutex<dyn Observer>>>,
     next_id: u64,
 }
@@ -428,6 +436,18 @@ impl Heap {
 
     fn region(&mut self, id: u64) -> &mut Region {
         self.regions.iter_mut().find(|r| r.id == id).expect("a region is kept while a room of it is taken")
+    }
+
+    /// Tell a hook of every region, now and later, unless there is one for this purpose.
+    fn keep_hook(&mut self, purpose: Purpose, mut hook: RegionHook) -> bool {
+        if self.hooks.iter().any(|(known, _)| *known == purpose) {
+            return false;
+        }
+        for region in &mut self.regions {
+            region.guards.push(hook(region.mapping.address(), region.mapping.len()));
+        }
+        self.hooks.push((purpose, hook));
+        true
     }
 
     fn place(&mut self, len: usize) -> Result<(Place, Range<usize>), MemoryError> {

@@ -67,7 +67,8 @@ impl Drop for Registered {
 #[must_use]
 pub(super) fn describe(heap: &CodeHeap, record: fn(usize, usize) -> Result<Vec<u8>, RecordError>) -> bool {
     if is_supported() {
-        heap.on_region("unwinding", move |base, len| {
+        // Whoever was first told it all.
+        let _first = heap.tell_unwinder(move |base, len| {
             let record = record(base, len).expect("a region has at most 1 GiB");
             // SAFETY: it is a record of `frame`, which makes well-formed lists; it is true of code that keeps the frame
             // convention of the heap, which entering any code of it promises; the heap tells this hook, which it
