@@ -2,6 +2,7 @@
 
 use super::body::Body;
 use super::error::CFunctionError;
+use super::kind::sealed::SealedFor;
 use super::kind::{AbiReturn, AbiValue};
 use super::signature::{AbiArguments, Passed, Returned, Signature, VariableArguments, VariadicSignature};
 use super::value::{Argument, Callee, Local, Target, To, Value};
@@ -52,6 +53,7 @@ impl<F> fmt::Debug for CEntry<F> {
     }
 }
 
+impl<F: Signature> SealedFor<F> for CEntry<F> {}
 impl<F: Signature> Callee<F> for CEntry<F> {
     fn target(&self) -> Target {
         Target::new(To::Label(self.label))

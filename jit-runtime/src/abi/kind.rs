@@ -7,6 +7,9 @@ use jit_asm::{Gpr, Xmm};
 pub(crate) mod sealed {
     /// Keeps the traits of this module to the types that it knows.
     pub trait Sealed {}
+
+    /// The same for traits of what stands for a `T`: code believes the places and targets that they tell.
+    pub trait SealedFor<T> {}
 }
 use sealed::Sealed;
 
@@ -131,11 +134,24 @@ pub struct Pair<A, B>(
 );
 
 /// What a function may return: nothing, an [`AbiValue`], or a [`Pair`].
+///
+/// No other type is: the caller of a `struct` of more than two registers passes the address of room for it, which
+/// nothing here knows of.
+///
+/// ```compile_fail,E0277
+/// use jit_runtime::abi::{AbiReturn, Kind};
+/// struct Large([u64; 8]);
+/// impl AbiReturn for Large {
+///     type Values = ();
+///     const KINDS: &'static [Kind] = &[];
+///     fn values() {}
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not returned in registers",
     note = "`()`, integers, floats, pointers and `abi::Pair` are"
 )]
-pub trait AbiReturn {
+pub trait AbiReturn: Sealed {
     /// Where the caller finds the result: nothing, a [`Value`], or two of them.
     type Values;
     /// The kinds of its parts, none to two.
@@ -161,6 +177,7 @@ impl<T: AbiValue> AbiReturn for T {
     }
 }
 
+impl<A: Eightbyte, B: Eightbyte> Sealed for Pair<A, B> {}
 impl<A: Eightbyte, B: Eightbyte> AbiReturn for Pair<A, B> {
     type Values = (Value<A>, Value<B>);
     const KINDS: &'static [Kind] = &[A::KIND, B::KIND];

@@ -69,6 +69,7 @@ mod value;
 
 pub use error::CFunctionError;
 pub use function::{CEntry, CFunction};
+pub(crate) use kind::sealed::SealedFor;
 pub use kind::{AbiReturn, AbiValue, Eightbyte, Kind, Pair};
 pub use places::{
     ARGUMENT_GPRS, ARGUMENT_VECTORS, ArgumentPlace, ArgumentPlaces, RESULT_GPRS, RESULT_VECTORS,

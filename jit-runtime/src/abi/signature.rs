@@ -1,6 +1,6 @@
 //! Types of functions, and the tuples of their arguments.
 
-use super::kind::sealed::Sealed;
+use super::kind::sealed::{Sealed, SealedFor};
 use super::kind::{AbiReturn, AbiValue, Eightbyte, Kind, Pair};
 use super::value::{Argument, Local, Place, Value};
 use jit_asm::Gpr;
@@ -27,7 +27,7 @@ pub trait AbiArguments: Sealed {
     label = "`{Self}` where `{T}` is wanted",
     note = "a tuple with a `Value`, a `Local` or a constant of the right type for each"
 )]
-pub trait Passed<T> {
+pub trait Passed<T>: SealedFor<T> {
     /// Where they are, in order.
     fn places(&self) -> Vec<Place>;
 }
@@ -83,7 +83,7 @@ impl<T> Promoted for *const T {}
 impl<T> Promoted for *mut T {}
 
 /// What can be passed as a variable argument: a constant, [`Value`] or [`Local`] of a [`Promoted`] type.
-pub trait VariableArgument {
+pub trait VariableArgument: Sealed {
     /// Its kind.
     const KIND: Kind;
 
@@ -115,8 +115,12 @@ impl<T: Promoted> VariableArgument for Local<T> {
     }
 }
 
+/// Stands for the type of any variable arguments.
+#[derive(Debug)]
+pub enum Variable {}
+
 /// A tuple of up to 24 variable arguments.
-pub trait VariableArguments {
+pub trait VariableArguments: SealedFor<Variable> {
     /// Their kinds and places, in order.
     fn all(&self) -> Vec<(Kind, Place)>;
 }
@@ -127,7 +131,7 @@ pub trait VariableArguments {
     label = "`{Self}` where `{R}` is returned",
     note = "a `Value`, a `Local` or a constant of that type; for a `Pair` a tuple of two; else `()`"
 )]
-pub trait Returned<R> {
+pub trait Returned<R>: SealedFor<R> {
     /// Where the parts are.
     fn places(&self) -> Vec<Place>;
 }
@@ -144,6 +148,7 @@ impl<T: AbiValue, X: Argument<T>> Returned<T> for X {
     }
 }
 
+impl<A: Eightbyte, B: Eightbyte, X: Argument<A>, Y: Argument<B>> SealedFor<Pair<A, B>> for (X, Y) {}
 impl<A: Eightbyte, B: Eightbyte, X: Argument<A>, Y: Argument<B>> Returned<Pair<A, B>> for (X, Y) {
     fn places(&self) -> Vec<Place> {
         vec![self.0.place(), self.1.place()]
@@ -185,12 +190,14 @@ macro_rules! tuples {
             }
         }
 
+        impl<$($arg: AbiValue, $passed: Argument<$arg>),*> SealedFor<($($arg,)*)> for ($($passed,)*) {}
         impl<$($arg: AbiValue, $passed: Argument<$arg>),*> Passed<($($arg,)*)> for ($($passed,)*) {
             fn places(&self) -> Vec<Place> {
                 vec![$(self.$index.place()),*]
             }
         }
 
+        impl<$($passed: VariableArgument),*> SealedFor<Variable> for ($($passed,)*) {}
         impl<$($passed: VariableArgument),*> VariableArguments for ($($passed,)*) {
             fn all(&self) -> Vec<(Kind, Place)> {
                 vec![$(($passed::KIND, self.$index.place())),*]

@@ -1,6 +1,7 @@
 //! Values of C types and where they are while code is emitted.
 
 use super::kind::AbiValue;
+use super::kind::sealed::{Sealed, SealedFor};
 use super::signature::Signature;
 use crate::stitch::{Keep, Label};
 use core::fmt;
@@ -141,10 +142,16 @@ impl<T> From<Local<T>> for Value<T> {
     label = "`{Self}` where `{T}` is wanted",
     note = "a `Value<{T}>`, a `Local<{T}>` and a constant `{T}` are"
 )]
-pub trait Argument<T> {
+pub trait Argument<T>: SealedFor<T> {
     /// Where it is.
     fn place(&self) -> Place;
 }
+
+impl<T: AbiValue> SealedFor<T> for T {}
+impl<T: AbiValue> SealedFor<T> for Value<T> {}
+impl<T: AbiValue> SealedFor<T> for Local<T> {}
+impl<T: AbiValue> Sealed for Value<T> {}
+impl<T: AbiValue> Sealed for Local<T> {}
 
 impl<T: AbiValue> Argument<T> for T {
     fn place(&self) -> Place {
@@ -171,7 +178,7 @@ impl<T: AbiValue> Argument<T> for Local<T> {
     message = "`{Self}` is not called as a function of the type `{F}`",
     note = "name its pointer first: `let f: extern \"C\" fn(_) -> _ = f;`"
 )]
-pub trait Callee<F> {
+pub trait Callee<F>: SealedFor<F> {
     /// How it is reached.
     fn target(&self) -> Target;
 }

@@ -10,7 +10,7 @@
 //! **Cost.** One register more in the call. The function inlines the closure.
 #![allow(unsafe_code)]
 
-use crate::abi::{AbiReturn, AbiValue, Callee, Signature, Target, for_each_arity};
+use crate::abi::{AbiReturn, AbiValue, Callee, SealedFor, Signature, Target, for_each_arity};
 use crate::stitch::Keep;
 use core::fmt;
 use core::marker::PhantomData;
@@ -89,6 +89,7 @@ impl<F> fmt::Debug for Closure<F> {
     }
 }
 
+impl<F: Signature> SealedFor<F> for &Closure<F> {}
 impl<F: Signature> Callee<F> for &Closure<F> {
     fn target(&self) -> Target {
         Target::kept(self.function, Some(self.data), self.closure.clone())

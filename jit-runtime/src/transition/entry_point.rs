@@ -14,7 +14,7 @@
 //! [`call`]: EntryPoint::call
 #![allow(unsafe_code)]
 
-use crate::abi::{CEntry, Callee, Signature, Target, for_each_arity};
+use crate::abi::{CEntry, Callee, SealedFor, Signature, Target, for_each_arity};
 use crate::stitch::{Code, CodePtr};
 use core::fmt;
 use core::mem::{size_of, transmute_copy};
@@ -194,6 +194,8 @@ impl<F: FunctionPointer, C: CodeHandle> EntryPoint<F, C> {
         self.code.code()
     }
 }
+
+impl<F: FunctionPointer + Signature, C: CodeHandle> SealedFor<F> for &EntryPoint<F, C> {}
 
 /// Code that calls an entry point keeps the code of it.
 impl<F: FunctionPointer + Signature, C: CodeHandle> Callee<F> for &EntryPoint<F, C> {
