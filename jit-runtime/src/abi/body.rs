@@ -7,7 +7,7 @@ use super::places::{ArgumentPlace, ArgumentPlaces, result_places};
 use super::value::{Place, Target, To};
 use crate::frame::{CALLER_OWNED_SET, CallableFrame, LOCALS_BELOW};
 use crate::registers::{Moves, parallel_move};
-use crate::stitch::{Assembler, CodePtr, Constant, Label, Section};
+use crate::stitch::{Assembler, CodePtr, Constant, Label, Life, Section};
 use crate::{templates, x64};
 use jit_asm::template::{Flags, Hole, HoleKind, RegField, StackMove};
 use jit_asm::{Address, AlignSink, Field, Gpr, LinkSink, RegSet, Sink, Template, padding};
@@ -33,6 +33,7 @@ pub(super) struct Body<'a> {
     section: Section,
     start: CodePtr,
     entry: Label,
+    life: Life,
     end: Label,
     /// Registers that the templates so far may write.
     written: RegSet,
@@ -60,6 +61,7 @@ impl<'a> Body<'a> {
         let [entry, end] = asm.labels();
         asm.bind(entry);
         let (start, section) = (asm.offset(), asm.section());
+        let life = asm.begin_function(start);
         let frame = CallableFrame::begin(asm);
         Body {
             asm,
@@ -67,6 +69,7 @@ impl<'a> Body<'a> {
             section,
             start,
             entry,
+            life,
             end,
             written: RegSet::EMPTY,
             calls_write: CALLER_OWNED_SET,
@@ -82,9 +85,9 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Where it begins, as an offset and as a label.
-    pub(super) fn entry(&self) -> (CodePtr, Label) {
-        (self.start, self.entry)
+    /// Where it begins, as an offset and as a label, and in which life of the assembler.
+    pub(super) fn entry(&self) -> (CodePtr, Label, Life) {
+        (self.start, self.entry, self.life)
     }
 
     /// Where arguments of these kinds are at the beginning of the body.
@@ -162,6 +165,11 @@ impl<'a> Body<'a> {
         if let To::Place(place) = target.to {
             moves.push((Destination::Gpr(CALLEE), Source { kind: Kind::W64, place }));
         }
+        if let To::Entry(_, life) = target.to
+            && life != self.life
+        {
+            self.fail(CFunctionError::OtherAssembler);
+        }
         self.outgoing = self.outgoing.max(8 * places.words());
         self.move_all(&moves);
         if variadic {
@@ -173,7 +181,7 @@ impl<'a> Body<'a> {
         let asm = &mut *self.asm;
         match target.to {
             To::Address(address) => x64!(asm => call [{Constant::u64(address)}]),
-            To::Label(label) => x64!(asm => call {label}),
+            To::Entry(label, _) => x64!(asm => call {label}),
             To::Place(_) => x64!(asm => call {CALLEE: r64}),
         }
         if let Some(keep) = target.keep {
@@ -207,7 +215,9 @@ impl<'a> Body<'a> {
         if self.moved != 0 {
             self.fail(CFunctionError::StackMoved { by: self.moved });
         }
-        let Body { asm, frame, section, end, written, clearing, rooms, locals, outgoing, error, .. } = self;
+        let Body {
+            asm, frame, section, start, end, written, clearing, rooms, locals, outgoing, error, ..
+        } = self;
         asm.bind(end);
         clearing.put(asm);
         CallableFrame::leave(asm, written);
@@ -221,6 +231,7 @@ impl<'a> Body<'a> {
         }
         asm.switch_to(section);
         let error = error.or(too_large.map(|bytes| CFunctionError::TooLarge { bytes }));
+        asm.end_function(start, error.as_ref().map(ToString::to_string));
         error.map_or(Ok(()), Err)
     }
 

@@ -29,6 +29,9 @@ pub enum CFunctionError {
         /// The register.
         register: Gpr,
     },
+    /// A callee is the entry of a function that is not in this code: of another assembler, or of this one before it was
+    /// cleared.
+    OtherAssembler,
     /// A value was to be moved into a constant.
     IntoConstant,
     /// Locals and arguments of calls take more room than a frame has.
@@ -63,6 +66,10 @@ impl fmt::Display for CFunctionError {
                 f,
                 "a value to be moved is in {register}, or at an address in it, which moves use themselves; choose \
                  another register"
+            ),
+            CFunctionError::OtherAssembler => f.write_str(
+                "it calls a function of another assembler, or of this one before it was cleared, by its `CEntry`; \
+                 publish that and call its `EntryPoint`",
             ),
             CFunctionError::IntoConstant => {
                 f.write_str("a constant is no place for a value; use a register or a local")

@@ -6,7 +6,7 @@ use super::kind::sealed::SealedFor;
 use super::kind::{AbiReturn, AbiValue};
 use super::signature::{AbiArguments, Passed, Returned, Signature, VariableArguments, VariadicSignature};
 use super::value::{Argument, Callee, Local, Target, To, Value};
-use crate::stitch::{Assembler, CodePtr, Label};
+use crate::stitch::{Assembler, Code, CodePtr, Label, Life};
 use core::fmt;
 use core::marker::PhantomData;
 use jit_asm::{Address, AlignSink, Field, LinkSink, RegSet, Sink, Template};
@@ -18,10 +18,13 @@ pub struct CFunction<'a, F> {
     of: PhantomData<F>,
 }
 
-/// The beginning of a C function of the type `F`: it can be called from the same assembler, as soon as it has begun.
+/// The beginning of a C function of the type `F`: it can be called from the same assembler, as soon as it has begun
+/// and as long as that is not cleared.
 pub struct CEntry<F> {
     at: CodePtr,
     label: Label,
+    /// Where offsets and labels mean what they do here.
+    life: Life,
     of: PhantomData<F>,
 }
 
@@ -30,6 +33,12 @@ impl<F> CEntry<F> {
     #[must_use]
     pub const fn at(self) -> CodePtr {
         self.at
+    }
+
+    /// Whether it is in `code`: its assembler has become that, and was not cleared before.
+    #[must_use]
+    pub fn is_in(self, code: &Code) -> bool {
+        code.is_of(self.life)
     }
 
     /// The same as a label of its assembler.
@@ -56,7 +65,7 @@ impl<F> fmt::Debug for CEntry<F> {
 impl<F: Signature> SealedFor<F> for CEntry<F> {}
 impl<F: Signature> Callee<F> for CEntry<F> {
     fn target(&self) -> Target {
-        Target::new(To::Label(self.label))
+        Target::new(To::Entry(self.label, self.life))
     }
 }
 
@@ -76,8 +85,8 @@ impl<'a, F: Signature> CFunction<'a, F> {
     /// Its beginning, to be called by itself or by other functions of the assembler.
     #[must_use]
     pub fn entry(&self) -> CEntry<F> {
-        let (at, label) = self.body.entry();
-        CEntry { at, label, of: PhantomData }
+        let (at, label, life) = self.body.entry();
+        CEntry { at, label, life, of: PhantomData }
     }
 
     /// The arguments where they arrive. What is in a register is there until a template or a call writes it. Of an
@@ -221,14 +230,14 @@ impl<'a, F: Signature> CFunction<'a, F> {
         self.body.calls_write(registers);
     }
 
-    /// End the function.
+    /// End the function. Until this is done the assembler seals nothing, but for being cleared.
     ///
     /// # Errors
-    /// The first thing that was wrong with it; the assembler then holds code that must not run.
+    /// The first thing that was wrong with it. Sealing says it too: the assembler holds code that must not run, until it
+    /// is cleared.
     pub fn finish(self) -> Result<CEntry<F>, CFunctionError> {
         let entry = self.entry();
-        self.body.finish()?;
-        Ok(entry)
+        self.body.finish().map(|()| entry)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::kind::AbiValue;
 use super::kind::sealed::{Sealed, SealedFor};
 use super::signature::Signature;
-use crate::stitch::{Keep, Label};
+use crate::stitch::{Keep, Label, Life};
 use core::fmt;
 use core::marker::PhantomData;
 use jit_asm::{Address, Gpr, Xmm};
@@ -196,7 +196,8 @@ pub struct Target {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum To {
     Address(u64),
-    Label(Label),
+    /// A function of the same assembler, in the same life of it.
+    Entry(Label, Life),
     Place(Place),
 }
 

@@ -6,7 +6,8 @@
 use super::code::Keep;
 use super::constant::ConstantUse;
 use super::error::StitchError;
-use super::label::{Function, Label, Position};
+use super::label::{CodePtr, Function, Label, Position};
+use super::life::Life;
 use super::patch::PatchPoint;
 use super::positions::Marks;
 use super::section::Buffer;
@@ -51,6 +52,10 @@ pub(super) struct Aside {
     pub(super) name: String,
     pub(super) kept: Vec<AssertUnwindSafe<Keep>>,
     pub(super) error: Option<StitchError>,
+    /// Where functions begin that have not ended.
+    pub(super) unfinished: Vec<CodePtr>,
+    /// Which life this is, once somebody has asked.
+    pub(super) life: Option<Life>,
 }
 
 impl Aside {
@@ -61,6 +66,8 @@ impl Aside {
         self.name.clear();
         self.kept.clear();
         self.error = None;
+        self.unfinished.clear();
+        self.life = None;
     }
 
     /// Forget what was emitted, but neither that labels are nor what went wrong.

@@ -280,7 +280,8 @@ impl Assembler {
             Slip::BoundTwice(label) => StitchError::BoundTwice { label },
             Slip::Beyond(template, missing) => StitchError::beyond(template, missing),
         });
-        self.aside.error.take().or(slip)
+        let unfinished = self.aside.unfinished.first().map(|&at| StitchError::Unfinished { at });
+        self.aside.error.take().or(slip).or(unfinished)
     }
 
     pub(super) fn hot_and_cold(&mut self) -> (&mut Buffer, &mut Buffer) {
@@ -375,7 +376,7 @@ impl Assembler {
 
     #[cold]
     #[inline(never)]
-    fn fail(&mut self, error: StitchError) {
+    pub(super) fn fail(&mut self, error: StitchError) {
         self.aside.error.get_or_insert(error);
     }
 }

@@ -1,6 +1,7 @@
 //! Published code.
 
 use super::label::CodePtr;
+use super::life::Life;
 use super::listing::Listing;
 use super::patch::PatchPoints;
 use super::positions::{Positions, SourcePosition};
@@ -24,6 +25,8 @@ pub struct Code {
     pub(super) data: Option<Arc<[Range<usize>]>>,
     pub(super) listing: Option<Arc<Listing>>,
     pub(super) positions: Option<Positions>,
+    /// The life of its assembler, if that was asked for.
+    pub(super) life: Option<Life>,
     /// Dropped with the last handle, and until then looked at by nobody: a panic finds it as it was.
     pub(super) _kept: Option<Arc<[AssertUnwindSafe<Keep>]>>,
 }

@@ -57,6 +57,18 @@ pub enum StitchError {
         /// What was to be read.
         constant: Constant,
     },
+    /// A [`CFunction`](crate::abi::CFunction) was begun and not finished.
+    Unfinished {
+        /// Where it begins, counted from the start of its section.
+        at: CodePtr,
+    },
+    /// A [`CFunction`](crate::abi::CFunction) was finished with an error.
+    Refused {
+        /// Where it begins, counted from the start of its section.
+        at: CodePtr,
+        /// What was wrong with it, and what to do.
+        why: String,
+    },
     /// The memory for the code was not to be had.
     Memory(MemoryError),
 }
@@ -108,6 +120,13 @@ impl fmt::Display for StitchError {
                     _ => "there are none of more than sixteen: broadcast it, or load its address by `lea`",
                 }
             ),
+            StitchError::Unfinished { at } => write!(
+                f,
+                "the function that begins at {at} was not finished; call `finish`, or `clear` the assembler to give it up"
+            ),
+            StitchError::Refused { at, why } => {
+                write!(f, "the function that begins at {at} must not run: {why}")
+            }
             StitchError::Memory(e) => write!(f, "no memory for the code: {e}"),
         }
     }

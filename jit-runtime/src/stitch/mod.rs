@@ -27,7 +27,7 @@
 //! - What goes wrong while emitting (a section beyond its limit, a label bound twice) is kept and
 //!   reported by [`Assembler::seal`]; emission goes on without writing anywhere it should not. A label is a
 //!   number and a chain is data: both are checked at every use.
-//! - Nothing unsealed can be published, and nothing sealed has an unbound label.
+//! - Nothing unsealed can be published, and nothing sealed has an unbound label, or a C function that was not finished.
 //!
 //! **Cost.** A template costs one capacity check and one copy; a label with one jump to it some thirty
 //! instructions (`docs/performance.md` counts them). None of this calls anybody: what is rare, such as more room
@@ -41,6 +41,7 @@ mod code;
 mod constant;
 mod error;
 mod label;
+mod life;
 mod listing;
 mod patch;
 mod positions;
@@ -56,6 +57,7 @@ pub use code::{Code, Keep};
 pub use constant::Constant;
 pub use error::StitchError;
 pub use label::{CodePtr, Function, Label, Section};
+pub(crate) use life::Life;
 pub use listing::Listing;
 pub use patch::{PatchError, PatchPoint, PatchTarget};
 pub use positions::{Positions, SourcePosition};

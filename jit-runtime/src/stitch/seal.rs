@@ -172,6 +172,7 @@ impl Sealed {
             patch_points: self.patch_points.clone(),
             listing,
             positions,
+            life: self.assembler.aside.life,
             _kept: (!kept.is_empty()).then(|| kept.into()),
         })
     }

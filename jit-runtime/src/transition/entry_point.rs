@@ -156,14 +156,18 @@ impl<F: FunctionPointer, C: CodeHandle> EntryPoint<F, C> {
         Some(unsafe { EntryPoint::of(address, code) })
     }
 
-    /// The C function that begins at `entry` in `code`. `None` if the code is not so long.
+    /// The C function that begins at `entry` in `code`. `None` if it is not in this code: it was made in another
+    /// assembler, or in this one before it was cleared or came back from other code.
     ///
     /// # Safety
-    /// `entry` was made in the assembler that became `code`. The rest is as for [`EntryPoint::at`], of which
+    /// As for [`EntryPoint::at`], of which
     /// [`crate::abi::CFunction`] has seen to the ABI, as far as its templates told what they do.
     #[must_use]
     pub unsafe fn of_function(code: C, entry: CEntry<F>) -> Option<EntryPoint<F, C>> {
-        // SAFETY: the caller promises what `at` asks for.
+        if !entry.is_in(code.code()) {
+            return None;
+        }
+        // SAFETY: the function of this type that `entry` was made for begins there, and the caller promises the rest.
         unsafe { EntryPoint::at(code, entry.at()) }
     }
 

@@ -7,6 +7,7 @@ mod caller;
 mod compiler;
 mod functions;
 mod matrix;
+mod refusals;
 mod samples;
 #[path = "../support/step.rs"]
 mod step;
