@@ -17,6 +17,7 @@ pub trait Sink {
     fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N];
 
     /// [`Sink::put_piece`] for the bytes of `template`, which comes along for sinks that make listings.
+    /// A sink that hands code on hands it on by this.
     #[inline(always)]
     fn put_template<const N: usize>(&mut self, bytes: &[u8; N], template: &'static Template) -> &mut [u8; N] {
         let _ = template;
@@ -59,11 +60,8 @@ pub trait AlignSink: Sink {
     fn align(&mut self, to: u32, ahead: u32);
 
     /// Told of a patchable field that is about to be put, `ahead` bytes behind the end. It is 4-aligned. For sinks
-    /// whose code is patched later.
-    #[inline(always)]
-    fn note_patchable(&mut self, ahead: u32) {
-        let _ = ahead;
-    }
+    /// whose code is patched later; a sink that hands code on hands this on too, or the field is lost.
+    fn note_patchable(&mut self, ahead: u32);
 }
 
 /// Aligned to the start of the vector: who copies the code elsewhere keeps that.
@@ -71,6 +69,10 @@ impl AlignSink for Vec<u8> {
     fn align(&mut self, to: u32, ahead: u32) {
         padding::nops(padding::padding(self.len(), to, ahead)).for_each(|nop| self.extend_from_slice(nop));
     }
+
+    /// Who has the vector sees its fields in the template.
+    #[inline(always)]
+    fn note_patchable(&mut self, _: u32) {}
 }
 
 /// A 32-bit field of the piece that is emitted next.

@@ -45,6 +45,9 @@ impl AlignSink for Notes {
     fn align(&mut self, to: u32, ahead: u32) {
         self.code.align(to, ahead);
     }
+    fn note_patchable(&mut self, ahead: u32) {
+        self.linked.push(format!("patchable at {}", self.code.len() + ahead as usize));
+    }
 }
 
 impl Sink for Notes {

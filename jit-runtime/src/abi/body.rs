@@ -7,7 +7,7 @@ use super::places::{ArgumentPlace, ArgumentPlaces, result_places};
 use super::value::{Place, Target, To};
 use crate::frame::{CALLER_OWNED_SET, CallableFrame, LOCALS_BELOW};
 use crate::registers::{Moves, parallel_move};
-use crate::stitch::{Assembler, CodePtr, Constant, Label, Life, Section};
+use crate::stitch::{Assembler, CodePtr, Constant, Label, Life, PatchPoint, Section};
 use crate::{templates, x64};
 use jit_asm::template::{Flags, Hole, HoleKind, RegField, StackMove};
 use jit_asm::{Address, AlignSink, Field, Gpr, LinkSink, RegSet, Sink, Template, padding};
@@ -240,6 +240,11 @@ impl<'a> Body<'a> {
         self.asm.label()
     }
 
+    /// The patchable target that was emitted last.
+    pub(super) fn last_patch_point(&self) -> Option<PatchPoint> {
+        self.asm.last_patch_point()
+    }
+
     /// Bind a label here.
     pub(super) fn bind(&mut self, label: Label) {
         self.before();
@@ -414,6 +419,11 @@ impl AlignSink for Body<'_> {
     fn align(&mut self, to: u32, ahead: u32) {
         self.before();
         self.asm.align(to, ahead);
+    }
+
+    fn note_patchable(&mut self, ahead: u32) {
+        self.before();
+        self.asm.note_patchable(ahead);
     }
 }
 

@@ -6,7 +6,7 @@ use super::kind::sealed::SealedFor;
 use super::kind::{AbiReturn, AbiValue};
 use super::signature::{AbiArguments, Passed, Returned, Signature, VariableArguments, VariadicSignature};
 use super::value::{Argument, Callee, Local, Target, To, Value};
-use crate::stitch::{Assembler, Code, CodePtr, Label, Life};
+use crate::stitch::{Assembler, Code, CodePtr, Label, Life, PatchPoint};
 use core::fmt;
 use core::marker::PhantomData;
 use jit_asm::{Address, AlignSink, Field, LinkSink, RegSet, Sink, Template};
@@ -210,6 +210,12 @@ impl<'a, F: Signature> CFunction<'a, F> {
         self.body.bind(label);
     }
 
+    /// The patchable target that was emitted last: as [`Assembler::last_patch_point`].
+    #[must_use]
+    pub fn last_patch_point(&self) -> Option<PatchPoint> {
+        self.body.last_patch_point()
+    }
+
     /// Emit a rare part to the cold section, then go on here.
     pub fn cold<R>(&mut self, body: impl FnOnce(&mut CFunction<'a, F>) -> R) -> R {
         let back = self.body.go_cold();
@@ -260,6 +266,10 @@ impl<F> Sink for CFunction<'_, F> {
 impl<F> AlignSink for CFunction<'_, F> {
     fn align(&mut self, to: u32, ahead: u32) {
         self.body.align(to, ahead);
+    }
+
+    fn note_patchable(&mut self, ahead: u32) {
+        self.body.note_patchable(ahead);
     }
 }
 

@@ -307,6 +307,41 @@ fn functions_of_one_assembler_call_each_other() {
     assert_eq!(caller::call(code.address(), &[(Kind::W64, 5)]).wrong(), None);
 }
 
+/// Patchable targets of a function are patch points, each its own, whatever was emitted before.
+#[test]
+fn patchable_calls_are_aimed_elsewhere() {
+    type Number = extern "C" fn() -> u64;
+    extern "C" fn one() -> u64 {
+        1
+    }
+    extern "C" fn two() -> u64 {
+        2
+    }
+    let [one, two] = [one as Number, two as Number].map(|f| Function(f as usize));
+    let mut asm = Assembler::new();
+    x64!(asm => jmp {one: patchable});
+    let before = asm.last_patch_point();
+    let mut f = CFunction::<Number>::begin(&mut asm);
+    let local = f.local::<u64>();
+    x64!(f => call {one: patchable});
+    let first = f.last_patch_point().expect("just emitted");
+    x64!(f => mov [rbp + {local.disp()}], rax; call {one: patchable}; shl rax, 8; add rax, [rbp + {local.disp()}]);
+    let second = f.last_patch_point().expect("just emitted");
+    f.ret(Value::<u64>::reg(Gpr::Rax));
+    let entry = f.finish().expect("right");
+    assert_eq!(asm.last_patch_point(), Some(second));
+    assert_ne!(before, Some(first));
+    let sealed = asm.seal().expect("right");
+    let code = heap().publish(sealed).expect("room");
+    let f = entry_point(&code, entry);
+    assert_eq!(f.call(), 0x101);
+    for (point, result) in [(second, 0x201), (first, 0x202)] {
+        // SAFETY: all three are functions of the same type.
+        unsafe { code.retarget(point, two) }.expect("it is of this code");
+        assert_eq!(f.call(), result);
+    }
+}
+
 /// What is wrong is said, and the first of it.
 #[test]
 fn mistakes_are_told() {
