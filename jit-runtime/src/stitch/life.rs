@@ -7,16 +7,18 @@ use super::assembler::Assembler;
 use super::code::Code;
 use super::error::StitchError;
 use super::label::CodePtr;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One life of one assembler: no other has the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Life(u64);
+pub(crate) struct Life(NonZeroU64);
 
 impl Life {
     fn new() -> Life {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Life(NEXT.fetch_add(1, Ordering::Relaxed))
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Life(NonZeroU64::new(number).expect("no process counts to 2^64"))
     }
 }
 
