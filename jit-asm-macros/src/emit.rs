@@ -143,14 +143,15 @@ fn hole(library: &TokenStream, placed: &PlacedHole) -> TokenStream {
 
 fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
     let Effects { reads, writes, reads_flags, writes_flags, .. } = effects;
-    let Effects { reads_memory, writes_memory, stack, calls, jumps, traps, ymm, features, .. } = effects;
+    let Effects { reads_memory, writes_memory, falls_through, calls, jumps, traps, ymm, features, .. } =
+        effects;
     let features = features.bits();
     let (reads, writes) = (reads.bits(), writes.bits());
     let (reads_flags, writes_flags) = (reads_flags.0, writes_flags.0);
-    let stack = match stack {
+    let [stack, highest] = [effects.stack, effects.highest].map(|moved| match moved {
         StackMove::By(bytes) => quote!(By(#bytes)),
         StackMove::Unknown => quote!(Unknown),
-    };
+    });
     quote! {
         #library::Effects {
             reads: #library::RegSet::from_bits(#reads),
@@ -160,6 +161,8 @@ fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
             reads_memory: #reads_memory,
             writes_memory: #writes_memory,
             stack: #library::StackMove::#stack,
+            highest: #library::StackMove::#highest,
+            falls_through: #falls_through,
             calls: #calls,
             jumps: #jumps,
             traps: #traps,

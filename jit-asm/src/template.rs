@@ -133,6 +133,11 @@ pub struct Effects {
     pub writes_memory: bool,
     /// How the stack pointer moves from the first instruction to the end.
     pub stack: StackMove,
+    /// How far above where it was the stack pointer comes at most on the way: 0 for what only pushes, or pops what it
+    /// has pushed. Unknown where some instruction may run with a stack pointer that is not known.
+    pub highest: StackMove,
+    /// Whether what stands behind it may run next: not behind a jump, a return or `ud2` that ends it.
+    pub falls_through: bool,
     /// Whether it contains a call: the callee's own effects are not in the sets.
     pub calls: bool,
     /// Whether it contains a jump, conditional or not, or a return.
@@ -156,6 +161,8 @@ impl Effects {
         reads_memory: false,
         writes_memory: false,
         stack: StackMove::By(0),
+        highest: StackMove::By(0),
+        falls_through: true,
         calls: false,
         jumps: false,
         traps: false,
@@ -174,6 +181,8 @@ impl Effects {
             reads_memory: self.reads_memory || other.reads_memory,
             writes_memory: self.writes_memory || other.writes_memory,
             stack: if self.stack == other.stack { self.stack } else { StackMove::Unknown },
+            highest: self.highest.or_higher(other.highest),
+            falls_through: self.falls_through || other.falls_through,
             calls: self.calls || other.calls,
             jumps: self.jumps || other.jumps,
             traps: self.traps || other.traps,
@@ -190,6 +199,28 @@ pub enum StackMove {
     By(i32),
     /// By an amount that its bytes do not tell (`leave`, `mov rsp, rax`, a jump past a push).
     Unknown,
+}
+
+impl StackMove {
+    /// The move of this and then another.
+    #[must_use]
+    pub fn then(self, next: StackMove) -> StackMove {
+        match (self, next) {
+            (StackMove::By(a), StackMove::By(b)) => {
+                a.checked_add(b).map_or(StackMove::Unknown, StackMove::By)
+            }
+            _ => StackMove::Unknown,
+        }
+    }
+
+    /// The higher of two, if both are known.
+    #[must_use]
+    pub fn or_higher(self, other: StackMove) -> StackMove {
+        match (self, other) {
+            (StackMove::By(a), StackMove::By(b)) => StackMove::By(a.max(b)),
+            _ => StackMove::Unknown,
+        }
+    }
 }
 
 /// A set of the six status flags and the direction flag.

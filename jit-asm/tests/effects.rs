@@ -12,12 +12,15 @@ use std::collections::BTreeSet;
 fn check(text: &str, expected: Expect) {
     let stmts = parse(text.parse().expect("tokens")).expect("statements");
     let e = lay_out(&stmts).expect("a template").whole.effects;
-    let stack = match e.stack {
+    let moved = |by: StackMove| match by {
         StackMove::By(n) => n.to_string(),
         StackMove::Unknown => "unknown".to_owned(),
     };
     let mut said = format!("{:?}/{:?} -> {:?}/{:?}", e.reads, e.reads_flags, e.writes, e.writes_flags);
-    said += &format!(", stack {stack}");
+    said += &format!(", stack {}", moved(e.stack));
+    if e.highest != StackMove::By(0) {
+        said += &format!(", up to {}", moved(e.highest));
+    }
     let rest = [
         (e.reads_memory, "loads"),
         (e.writes_memory, "stores"),
@@ -25,6 +28,7 @@ fn check(text: &str, expected: Expect) {
         (e.jumps, "jumps"),
         (e.traps, "traps"),
         (e.ymm, "ymm"),
+        (!e.falls_through, "ends"),
     ];
     for (_, word) in rest.into_iter().filter(|(is, _)| *is) {
         said += &format!(", {word}");
@@ -111,11 +115,17 @@ fn repetitions() {
 
 #[test]
 fn frames() {
-    check("enter 32, 0; leave", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack unknown, loads, stores"]);
+    check(
+        "enter 32, 0; leave",
+        expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack unknown, up to unknown, loads, stores"],
+    );
     check("enter 32, 0", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack -40, stores"]);
     check("enter 8, 3", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack -40, loads, stores"]);
-    check("enter 8, {level}", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack unknown, loads, stores"]);
-    check("enter {room}, 0", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack unknown, stores"]);
+    check(
+        "enter 8, {level}",
+        expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack unknown, up to unknown, loads, stores"],
+    );
+    check("enter {room}, 0", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack unknown, up to unknown, stores"]);
     check("pushfq; popfq", expect!["{rsp}/oszapcd -> {rsp}/oszapcd, stack 0, loads, stores"]);
 }
 
@@ -144,14 +154,14 @@ fn stack() {
     check("push rax; push rcx", expect!["{rax, rcx, rsp}/ -> {rsp}/, stack -16, stores"]);
     check("push rax; pop rcx", expect!["{rax, rsp}/ -> {rcx, rsp}/, stack 0, loads, stores"]);
     check("push ax", expect!["{rax, rsp}/ -> {rsp}/, stack -2, stores"]);
-    check("pop rsp", expect!["{rsp}/ -> {rsp}/, stack unknown, loads"]);
+    check("pop rsp", expect!["{rsp}/ -> {rsp}/, stack unknown, up to unknown, loads"]);
     check("sub rsp, 24", expect!["{rsp}/ -> {rsp}/oszapc, stack -24"]);
-    check("lea rsp, [rsp + 24]", expect!["{rsp}/ -> {rsp}/, stack 24"]);
-    check("sub rsp, {n}", expect!["{rsp}/ -> {rsp}/oszapc, stack unknown"]);
+    check("lea rsp, [rsp + 24]", expect!["{rsp}/ -> {rsp}/, stack 24, up to 24"]);
+    check("sub rsp, {n}", expect!["{rsp}/ -> {rsp}/oszapc, stack unknown, up to unknown"]);
     check("push rbp; mov rbp, rsp", expect!["{rsp, rbp}/ -> {rsp, rbp}/, stack -8, stores"]);
-    check("leave; ret", expect!["{rbp}/ -> {rsp, rbp}/, stack unknown, loads, jumps"]);
-    check("ret", expect!["{rsp}/ -> {rsp}/, stack 8, loads, jumps"]);
-    check("ret 16", expect!["{rsp}/ -> {rsp}/, stack 24, loads, jumps"]);
+    check("leave; ret", expect!["{rbp}/ -> {rsp, rbp}/, stack unknown, up to unknown, loads, jumps, ends"]);
+    check("ret", expect!["{rsp}/ -> {rsp}/, stack 8, up to 8, loads, jumps, ends"]);
+    check("ret 16", expect!["{rsp}/ -> {rsp}/, stack 24, up to 24, loads, jumps, ends"]);
     check(
         "push rax; call {f}; pop rax",
         expect!["{rax, rsp}/ -> {rax, rsp}/, stack 0, loads, stores, calls"],
@@ -160,7 +170,10 @@ fn stack() {
 
 #[test]
 fn stack_on_every_path() {
-    check("jz over; push rax; over: nop", expect!["{rax, rsp}/z -> {rsp}/, stack unknown, stores, jumps"]);
+    check(
+        "jz over; push rax; over: nop",
+        expect!["{rax, rsp}/z -> {rsp}/, stack unknown, up to unknown, stores, jumps"],
+    );
     check(
         "jz over; push rax; pop rcx; over: nop",
         expect!["{rax, rsp}/z -> {rcx, rsp}/, stack 0, loads, stores, jumps"],
@@ -169,8 +182,44 @@ fn stack_on_every_path() {
         "push rax; jo {l}; pop rcx",
         expect!["{rax, rsp}/o -> {rcx, rsp}/, stack unknown, loads, stores, jumps"],
     );
-    check("again: push rax; jnz again", expect!["{rax, rsp}/z -> {rsp}/, stack unknown, stores, jumps"]);
-    check("push rax; ud2", expect!["{rax, rsp}/ -> {rsp}/, stack unknown, stores, traps"]);
+    check(
+        "again: push rax; jnz again",
+        expect!["{rax, rsp}/z -> {rsp}/, stack unknown, up to unknown, stores, jumps"],
+    );
+    check("push rax; ud2", expect!["{rax, rsp}/ -> {rsp}/, stack unknown, stores, traps, ends"]);
+}
+
+#[test]
+fn the_highest_on_the_way() {
+    check("add rsp, 8; push rax", expect!["{rax, rsp}/ -> {rsp}/oszapc, stack 0, up to 8, stores"]);
+    check(
+        "push rax; add rsp, 24; sub rsp, 16",
+        expect!["{rax, rsp}/ -> {rsp}/oszapc, stack 0, up to 16, stores"],
+    );
+    check(
+        "push rax; pop rcx; pop rdx",
+        expect!["{rax, rsp}/ -> {rcx, rdx, rsp}/, stack 8, up to 8, loads, stores"],
+    );
+    check(
+        "jz over; pop rax; push rax; over: nop",
+        expect!["{rsp}/z -> {rax, rsp}/, stack 0, up to 8, loads, stores, jumps"],
+    );
+    check(
+        "push rax; jz other; pop rax; jmp {l}; other: pop rcx",
+        expect!["{rax, rsp}/z -> {rax, rcx, rsp}/, stack 0, loads, stores, jumps"],
+    );
+    // The way that is never left counts too.
+    check(
+        "jz round; jmp end; round: push rax; jmp round; end: nop",
+        expect!["{rax, rsp}/z -> {rsp}/, stack 0, up to unknown, stores, jumps"],
+    );
+    // What no jump leads to may be entered all the same.
+    check(
+        "push rax; lea rcx, [own]; jmp rcx; own: pop rax",
+        expect!["{rax, rsp}/ -> {rax, rcx, rsp}/, stack -8, up to unknown, loads, stores, jumps"],
+    );
+    check("lea rcx, [own]; jmp rcx; own: nop; jmp {l}", expect!["{}/ -> {rcx}/, stack 0, jumps"]);
+    check("jmp over; .qword 1; over: ud2", expect!["{}/ -> {}/, stack unknown, jumps, traps"]);
 }
 
 #[test]
@@ -187,6 +236,9 @@ struct Walks {
     reads: RegSet,
     reads_flags: Flags,
     ends: BTreeSet<Option<i32>>,
+    /// Where the stack pointer was in front of each instruction, and at the end.
+    before: Vec<BTreeSet<Option<i32>>>,
+    highest: BTreeSet<Option<i32>>,
 }
 
 /// Every walk of at most `steps` instructions from number `i` on: the dumb way to what `of_sequence` finds.
@@ -198,6 +250,8 @@ fn walk(
     moved: Option<i32>,
     out: &mut Walks,
 ) {
+    out.before[i].insert(moved);
+    out.highest.insert(moved);
     let Some(insn) = insns.get(i) else {
         out.ends.insert(moved);
         return;
@@ -214,6 +268,7 @@ fn walk(
         (Some(a), StackMove::By(b)) => Some(a + b),
         _ => None,
     };
+    out.highest.insert(moved);
     if e.jumps && insn.target.is_none() {
         out.ends.insert(moved);
     }
@@ -256,7 +311,7 @@ fn composition_agrees_with_every_walk() {
     arbtest::arbtest(|u| {
         let count = u.int_in_range(0..=4)?;
         let insns = (0..count).map(|_| any_insn(u, count)).collect::<arbitrary::Result<Vec<_>>>()?;
-        let mut walks = Walks::default();
+        let mut walks = Walks { before: vec![BTreeSet::new(); count + 1], ..Walks::default() };
         // Long enough to come to any instruction, and from there out, once around any loop.
         walk(&insns, 0, 2 * count + 1, (RegSet::EMPTY, Flags::NONE), Some(0), &mut walks);
         let found = effects::of_sequence(&insns);
@@ -266,6 +321,21 @@ fn composition_agrees_with_every_walk() {
             _ => StackMove::Unknown,
         };
         assert_eq!(found.stack, stack, "{insns:#?}");
+        let apart = walks.before.iter().any(|moves| moves.len() > 1);
+        let missed: Vec<&InsnSummary> = insns
+            .iter()
+            .zip(&walks.before)
+            .filter(|(_, moves)| moves.is_empty())
+            .map(|(insn, _)| insn)
+            .collect();
+        let highest = match walks.highest.iter().copied().collect::<Option<BTreeSet<i32>>>() {
+            Some(moves) if !apart && missed.iter().all(|insn| insn.effects.stack == StackMove::By(0)) => {
+                StackMove::By(moves.last().copied().unwrap_or_default())
+            }
+            _ => StackMove::Unknown,
+        };
+        assert_eq!(found.highest, highest, "{insns:#?}");
+        assert_eq!(found.falls_through, !walks.before[count].is_empty() || !missed.is_empty(), "{insns:#?}");
         Ok(())
     })
     .size_max(512)

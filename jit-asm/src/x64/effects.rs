@@ -6,7 +6,7 @@
 //!
 //! **Idea.** [`summary`] resolves one instruction. [`of_sequence`] composes: what is read is what is live at
 //! the entry (backward over the jumps inside the template, to a fixpoint), how the stack pointer moves is
-//! found forward in the same way. A register in `reads` may be read before it was surely written on some
+//! found forward in the same way, and so is how high it comes on the way. A register in `reads` may be read before it was surely written on some
 //! path; everything else is a union.
 //!
 //! **Invariants.** Nothing is left out: what may happen is in the sets. Four derived rules: writing 8 or
@@ -82,6 +82,8 @@ pub fn summary(form: &Form, operands: &[Operand]) -> InsnSummary {
     effects.calls = form.acts.calls;
     effects.jumps = form.acts.jumps;
     effects.traps = form.acts.traps;
+    effects.highest = effects.stack.or_higher(StackMove::By(0));
+    effects.falls_through = !form.acts.leaves;
     effects.ymm = writes_ymm(form, operands);
     let mut keeps_flags = Flags::NONE;
     if form.acts.counts {
@@ -91,7 +93,7 @@ pub fn summary(form: &Form, operands: &[Operand]) -> InsnSummary {
             Some(_) => {}
         }
     }
-    InsnSummary { effects, keeps_flags, falls_through: !form.acts.leaves, target: None }
+    InsnSummary { effects, keeps_flags, falls_through: effects.falls_through, target: None }
 }
 
 /// Whether a ymm register is among what is written: the processor then holds upper halves in use, whatever
@@ -289,7 +291,8 @@ pub fn of_sequence(insns: &[InsnSummary]) -> Effects {
         all.features = all.features.union(e.features);
     }
     (all.reads, all.reads_flags) = live_at_entry(insns);
-    all.stack = stack_at_exits(insns);
+    let stack = Stack::of(insns);
+    (all.stack, all.highest, all.falls_through) = (stack.at_exits, stack.highest, stack.falls_through);
     all
 }
 
@@ -326,37 +329,52 @@ fn live_at_entry(insns: &[InsnSummary]) -> (RegSet, Flags) {
     }
 }
 
-/// How far the stack pointer has moved at every way out, if all agree.
-fn stack_at_exits(insns: &[InsnSummary]) -> StackMove {
-    let agree = |at: Option<StackMove>, here: StackMove| match at {
-        Some(there) if there != here => StackMove::Unknown,
-        _ => here,
-    };
-    let mut before: Vec<Option<StackMove>> = vec![None; insns.len() + 1];
-    before[0] = Some(StackMove::By(0));
-    let mut exit = None;
-    let mut open = vec![0];
-    while let Some(i) = open.pop() {
-        let (Some(insn), Some(moved)) = (insns.get(i), before[i]) else { continue };
-        let after = match (moved, insn.effects.stack) {
-            (StackMove::By(a), StackMove::By(b)) => {
-                a.checked_add(b).map_or(StackMove::Unknown, StackMove::By)
-            }
-            _ => StackMove::Unknown,
+/// What becomes of the stack pointer on the ways through a run of instructions.
+struct Stack {
+    /// How far it has moved at every way out, if all agree.
+    at_exits: StackMove,
+    highest: StackMove,
+    /// Whether the end is one of the ways out.
+    falls_through: bool,
+}
+
+impl Stack {
+    fn of(insns: &[InsnSummary]) -> Stack {
+        let agree = |at: Option<StackMove>, here: StackMove| match at {
+            Some(there) if there != here => StackMove::Unknown,
+            _ => here,
         };
-        if insn.effects.jumps && insn.target.is_none() {
-            exit = Some(agree(exit, after));
-        }
-        for next in successors(insns, i) {
-            let met = agree(before[next], after);
-            if before[next] != Some(met) {
-                before[next] = Some(met);
-                open.push(next);
+        let mut before: Vec<Option<StackMove>> = vec![None; insns.len() + 1];
+        before[0] = Some(StackMove::By(0));
+        let mut exit = None;
+        let mut highest = StackMove::By(0);
+        let mut open = vec![0];
+        while let Some(i) = open.pop() {
+            let (Some(insn), Some(moved)) = (insns.get(i), before[i]) else { continue };
+            let after = moved.then(insn.effects.stack);
+            highest = highest.or_higher(after);
+            if insn.effects.jumps && insn.target.is_none() {
+                exit = Some(agree(exit, after));
+            }
+            for next in successors(insns, i) {
+                let met = agree(before[next], after);
+                if before[next] != Some(met) {
+                    before[next] = Some(met);
+                    open.push(next);
+                }
             }
         }
+        let end = before[insns.len()];
+        if let Some(end) = end {
+            highest = highest.or_higher(end);
+            exit = Some(agree(exit, end));
+        }
+        // What no way leads to is entered from elsewhere, if at all: by its address.
+        let mut elsewhere = insns.iter().zip(&before).filter(|(_, before)| before.is_none()).peekable();
+        let falls_through = end.is_some() || elsewhere.peek().is_some();
+        if elsewhere.any(|(insn, _)| insn.effects.stack != StackMove::By(0)) {
+            highest = StackMove::Unknown;
+        }
+        Stack { at_exits: exit.unwrap_or(StackMove::Unknown), highest, falls_through }
     }
-    if let Some(end) = before[insns.len()] {
-        exit = Some(agree(exit, end));
-    }
-    exit.unwrap_or(StackMove::Unknown)
 }

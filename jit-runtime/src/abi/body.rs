@@ -1,15 +1,16 @@
 //! The body of a C function: what its templates do is noted as they pass through to the assembler.
 
-use super::error::CFunctionError;
+use super::error::{CFunctionError, first_line};
 use super::kind::Kind;
 use super::moves::{Destination, Source};
 use super::places::{ArgumentPlace, ArgumentPlaces, result_places};
 use super::value::{Place, Target, To};
+use super::ways::{Here, Ways};
 use crate::frame::{CALLER_OWNED_SET, CallableFrame, LOCALS_BELOW};
 use crate::registers::{Moves, parallel_move};
-use crate::stitch::{Assembler, CodePtr, Constant, Label, Life, PatchPoint, Section};
+use crate::stitch::{Assembler, CodePtr, Constant, Function, Label, Life, PatchPoint, Section};
 use crate::{templates, x64};
-use jit_asm::template::{Flags, Hole, HoleKind, RegField, StackMove};
+use jit_asm::template::{Flags, Hole, HoleKind, RegField};
 use jit_asm::{Address, AlignSink, Field, Gpr, LinkSink, RegSet, Sink, Template, padding};
 
 /// The register that moves use themselves: nothing is passed in it, and the linker's stubs may change it anyway
@@ -46,8 +47,8 @@ pub(super) struct Body<'a> {
     loops: bool,
     /// Room in front of calls for what is known at the end.
     rooms: Vec<(Section, CodePtr)>,
-    /// How far rsp is from where the body began.
-    moved: i32,
+    /// Where rsp is.
+    ways: Ways,
     locals: u32,
     outgoing: u32,
     /// The results are in place, and the jump to the end has not been emitted: it may not be needed.
@@ -77,7 +78,7 @@ impl<'a> Body<'a> {
             clearing: Clearing::default(),
             loops: false,
             rooms: vec![],
-            moved: 0,
+            ways: Ways::begin(),
             locals: 0,
             outgoing: 0,
             returning: false,
@@ -148,9 +149,7 @@ impl<'a> Body<'a> {
     /// Call with arguments of these kinds.
     pub(super) fn call(&mut self, target: Target, arguments: &[(Kind, Place)], variadic: bool) {
         self.before();
-        if self.moved != 0 {
-            self.fail(CFunctionError::StackMoved { by: self.moved });
-        }
+        self.expect_unmoved();
         let data = target.data.map(|data| (Kind::W64, Place::Constant(data)));
         let mut places = ArgumentPlaces::default();
         let mut moves = Vec::with_capacity(arguments.len() + 2);
@@ -212,9 +211,7 @@ impl<'a> Body<'a> {
             self.before();
             self.asm.switch_to(self.section);
         }
-        if self.moved != 0 {
-            self.fail(CFunctionError::StackMoved { by: self.moved });
-        }
+        self.expect_unmoved();
         let Body {
             asm, frame, section, start, end, written, clearing, rooms, locals, outgoing, error, ..
         } = self;
@@ -250,6 +247,8 @@ impl<'a> Body<'a> {
         self.before();
         self.asm.bind(label);
         self.loops = true;
+        let bound = self.ways.bind(label, self.asm.offset());
+        self.expect(bound);
     }
 
     /// Emit a template without value holes.
@@ -260,18 +259,19 @@ impl<'a> Body<'a> {
     }
 
     /// Go to the cold section; the result goes back by [`Body::come_back`].
-    pub(super) fn go_cold(&mut self) -> (Section, bool) {
+    pub(super) fn go_cold(&mut self) -> Aside {
         self.read_last();
-        let was = self.asm.section();
+        let section = self.asm.section();
         self.asm.switch_to(Section::Cold);
-        (was, core::mem::take(&mut self.returning))
+        Aside { section, returning: core::mem::take(&mut self.returning), here: self.ways.step_aside() }
     }
 
     /// Go on in the section from where the body went to the cold one.
-    pub(super) fn come_back(&mut self, (section, returning): (Section, bool)) {
+    pub(super) fn come_back(&mut self, Aside { section, returning, here }: Aside) {
         self.before();
         self.asm.switch_to(section);
         self.returning = returning;
+        self.ways.come_back(here);
     }
 
     /// Count registers as written.
@@ -300,6 +300,7 @@ impl<'a> Body<'a> {
         self.read_last();
         if core::mem::take(&mut self.returning) {
             x64!(self.asm => jmp {self.end});
+            self.ways.leave();
         }
     }
 
@@ -326,9 +327,15 @@ impl<'a> Body<'a> {
         }
         self.clearing.vectors |= effects.ymm;
         self.clearing.direction |= effects.writes_flags.0 & Flags::D.0 != 0;
-        match effects.stack {
-            StackMove::By(bytes) => self.moved = self.moved.saturating_add(bytes),
-            StackMove::Unknown => self.fail(CFunctionError::MovesRsp { template: first_line(template) }),
+        let told = self.ways.template(template, self.asm.offset());
+        self.expect(told);
+    }
+
+    /// What is here is reached with rsp where the body began.
+    fn expect_unmoved(&mut self) {
+        let (by, at) = (self.ways.moved(), self.asm.offset());
+        if by != 0 {
+            self.fail(CFunctionError::StackMoved { by, at });
         }
     }
 
@@ -339,14 +346,25 @@ impl<'a> Body<'a> {
         }
     }
 
+    #[inline]
+    fn expect(&mut self, told: Result<(), CFunctionError>) {
+        if let Err(error) = told {
+            self.fail(error);
+        }
+    }
+
     /// Keep the first error.
     fn fail(&mut self, error: CFunctionError) {
         self.error.get_or_insert(error);
     }
 }
 
-fn first_line(template: &'static Template) -> &'static str {
-    template.lines.first().map_or(template.name, |line| line.text)
+/// Where a body was when it went to the cold section.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Aside {
+    section: Section,
+    returning: bool,
+    here: Here,
 }
 
 /// The general register that was chosen for a hole and is written.
@@ -396,6 +414,8 @@ impl Sink for Body<'_> {
     fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N] {
         self.before();
         self.clobbers(CALLER_OWNED_SET);
+        let told = self.ways.piece(bytes, self.asm.offset());
+        self.expect(told);
         self.asm.put_piece(bytes)
     }
 
@@ -427,13 +447,25 @@ impl AlignSink for Body<'_> {
     }
 }
 
-impl<T> LinkSink<T> for Body<'_>
-where
-    Assembler: LinkSink<T>,
-{
+impl LinkSink<Label> for Body<'_> {
     #[inline]
-    fn link_rel32(&mut self, field: Field, target: T) -> [u8; 4] {
+    fn link_rel32(&mut self, field: Field, label: Label) -> [u8; 4] {
         self.before();
-        self.asm.link_rel32(field, target)
+        self.ways.link(field, label);
+        self.asm.link_rel32(field, label)
+    }
+}
+
+impl LinkSink<Function> for Body<'_> {
+    fn link_rel32(&mut self, field: Field, to: Function) -> [u8; 4] {
+        self.before();
+        self.asm.link_rel32(field, to)
+    }
+}
+
+impl LinkSink<Constant> for Body<'_> {
+    fn link_rel32(&mut self, field: Field, constant: Constant) -> [u8; 4] {
+        self.before();
+        self.asm.link_rel32(field, constant)
     }
 }

@@ -1,7 +1,8 @@
 //! What can be wrong with a C function that is being made.
 
+use crate::stitch::{CodePtr, Label};
 use core::fmt;
-use jit_asm::Gpr;
+use jit_asm::{Gpr, Template};
 
 /// Why a C function was not finished.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +24,34 @@ pub enum CFunctionError {
     StackMoved {
         /// By how many bytes; what was pushed is negative.
         by: i32,
+        /// The place of the call or of the end, counted from the start of its section.
+        at: CodePtr,
+    },
+    /// A template brings rsp above where the body began: to the arguments of calls, to locals and saved registers.
+    AboveBody {
+        /// Its first instruction.
+        template: &'static str,
+        /// By how many bytes.
+        by: i32,
+    },
+    /// A label is reached with rsp in different places.
+    WaysDiffer {
+        /// The place of the label, or of the jump back to it, counted from the start of its section.
+        at: CodePtr,
+        /// How far rsp has moved on one way; what was pushed is negative.
+        one: i32,
+        /// And on another.
+        other: i32,
+    },
+    /// A template calls a label of the body, which can return to nobody: its frame is this function's.
+    CallsLabel {
+        /// Which.
+        label: Label,
+    },
+    /// A template has the instruction `push rbp`, by which unwinders know the beginning of a function.
+    PushesRbp {
+        /// Its first instruction.
+        template: &'static str,
     },
     /// An argument or a result is in a register that moves need themselves.
     InScratch {
@@ -57,10 +86,30 @@ impl fmt::Display for CFunctionError {
                 "the template that begins with `{template}` moves rsp in a way that is not known, or returns; take room \
                  from `area`, return by `ret`"
             ),
-            CFunctionError::StackMoved { by } => write!(
+            CFunctionError::StackMoved { by, at } => write!(
                 f,
-                "rsp is {by} bytes from where the body began, at a call or at the end; pop what was pushed before, or \
-                 keep it in a `local`"
+                "rsp is {by} bytes from where the body began, at a call or at the end, which is at {at}; pop what was \
+                 pushed before, or keep it in a `local`"
+            ),
+            CFunctionError::AboveBody { template, by } => write!(
+                f,
+                "the template that begins with `{template}` brings rsp {by} bytes above where the body began, where \
+                 locals and saved registers are; pop what the body has pushed, and no more"
+            ),
+            CFunctionError::WaysDiffer { at, one, other } => write!(
+                f,
+                "at {at} a label is reached with rsp moved by {one} on one way and by {other} on another; push and pop \
+                 the same on every way to it"
+            ),
+            CFunctionError::CallsLabel { label } => write!(
+                f,
+                "a template calls {label:?}, which is in the body and cannot return; jump to it, or make it a function \
+                 of its own and `call` its entry"
+            ),
+            CFunctionError::PushesRbp { template } => write!(
+                f,
+                "the template that begins with `{template}` has `push rbp`, which unwinders take for the beginning of \
+                 a function; write `mov rax, rbp; push rax`, or keep it in a `local`"
             ),
             CFunctionError::InScratch { register } => write!(
                 f,
@@ -84,3 +133,8 @@ impl fmt::Display for CFunctionError {
 }
 
 impl std::error::Error for CFunctionError {}
+
+/// What a template is called in errors: its first instruction.
+pub(super) fn first_line(template: &'static Template) -> &'static str {
+    template.lines.first().map_or(template.name, |line| line.text)
+}

@@ -6,7 +6,7 @@ use super::kind::sealed::SealedFor;
 use super::kind::{AbiReturn, AbiValue};
 use super::signature::{AbiArguments, Passed, Returned, Signature, VariableArguments, VariadicSignature};
 use super::value::{Argument, Callee, Local, Target, To, Value};
-use crate::stitch::{Assembler, Code, CodePtr, Label, Life, PatchPoint};
+use crate::stitch::{Assembler, Code, CodePtr, Constant, Function, Label, Life, PatchPoint};
 use core::fmt;
 use core::marker::PhantomData;
 use jit_asm::{Address, AlignSink, Field, LinkSink, RegSet, Sink, Template};
@@ -205,7 +205,7 @@ impl<'a, F: Signature> CFunction<'a, F> {
         self.body.label()
     }
 
-    /// Bind a label here.
+    /// Bind a label here. On every way to it the same has been pushed.
     pub fn bind(&mut self, label: Label) {
         self.body.bind(label);
     }
@@ -273,12 +273,15 @@ impl<F> AlignSink for CFunction<'_, F> {
     }
 }
 
-impl<F, T> LinkSink<T> for CFunction<'_, F>
-where
-    Assembler: LinkSink<T>,
-{
-    #[inline]
-    fn link_rel32(&mut self, field: Field, target: T) -> [u8; 4] {
-        self.body.link_rel32(field, target)
-    }
+// For each target by itself: what another crate links through an assembler would go past the body.
+macro_rules! links {
+    ($($target:ty),*) => {$(
+        impl<F> LinkSink<$target> for CFunction<'_, F> {
+            #[inline]
+            fn link_rel32(&mut self, field: Field, target: $target) -> [u8; 4] {
+                self.body.link_rel32(field, target)
+            }
+        }
+    )*};
 }
+links!(Label, Function, Constant);

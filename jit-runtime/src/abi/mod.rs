@@ -45,16 +45,18 @@
 //! leaves something on the stack, or writes rbp) is an error of [`CFunction::finish`].
 //!
 //! **Invariants.** The frame is that of [`CallableFrame`](crate::frame::CallableFrame), which a [`CHeap`] has unwinders
-//! know. rsp does not move in the body: room for the arguments of all calls is part of the frame, so every call is
-//! aligned. Nothing of the client is in r11, which moves use. There is one end, to which every return goes: what has to
-//! be cleared there (`vzeroupper` where a ymm register was written, `cld` where the direction flag was) is known then.
+//! know. rsp is where the body began at every call, and never above: room for the arguments of all calls is part of
+//! the frame, so every call is aligned. A body may push and pop in between, the same on every way to a label. Nothing of
+//! the client is in r11, which moves use. There is one end, to which every return goes: what has to be cleared there
+//! (`vzeroupper` where a ymm register was written, `cld` where the direction flag was) is known then.
 //! What a template cannot know is taken for the worst: a call *in* a template may write any register.
 //!
 //! Values that fill one register are passed, and pairs of eight bytes returned; structures are passed by their address.
 //! The control words of the floating-point units are the client's to restore.
 //!
-//! **Cost.** Noting a template costs some ten instructions; a call sorts its moves. The code is what a compiler would
-//! write that keeps a frame pointer, one push and one `nop` longer; calls go through an address in memory near the code.
+//! **Cost.** Noting a template costs some ten instructions, a label in it one look into a tree; a call sorts its moves.
+//! The code is what a compiler would write that keeps a frame pointer, one push and one `nop` longer; calls go through an
+//! address in memory near the code.
 //!
 //! [`CHeap`]: crate::transition::CHeap
 
@@ -66,6 +68,7 @@ mod moves;
 mod places;
 mod signature;
 mod value;
+mod ways;
 
 pub use error::CFunctionError;
 pub use function::{CEntry, CFunction};

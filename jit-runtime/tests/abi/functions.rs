@@ -370,6 +370,41 @@ fn mistakes_are_told() {
         error(|f| f.set(Value::<u8>::at(Gpr::R11, 8), 5)),
         error(|f| f.set(Value::<u8>::constant(5), 5)),
         error(|f| x64!(f => leave; mov rbp, rax)),
+        error(|f| x64!(f => add rsp, 8; push rax)),
+        error(|f| {
+            x64!(f => nop; lea rsp, [rsp + 8]);
+            x64!(f => push rax);
+        }),
+        error(|f| {
+            x64!(f => push rax);
+            x64!(f => pop rcx; pop rcx; sub rsp, 8);
+        }),
+        error(|f| x64!(f => push rax; test eax, eax; jz pushed; pop rax; pushed: nop)),
+        error(|f| x64!(f => again: push rax; jnz again; add rsp, 8)),
+        error(|f| x64!(f => push rax; ret)),
+        error(|f| x64!(f => push rbp; add rsp, 8)),
+        error(|f| {
+            let past = f.label();
+            x64!(f => push rdi; test rdi, rdi; jnz {past});
+            x64!(f => add rsp, 8);
+            f.bind(past);
+        }),
+        error(|f| {
+            let again = f.label();
+            f.bind(again);
+            x64!(f => push rdi; test rdi, rdi; jnz {again});
+            x64!(f => add rsp, 8);
+        }),
+        error(|f| {
+            let next = f.label();
+            x64!(f => call {next});
+            f.bind(next);
+        }),
+        error(|f| {
+            // A jump from one part of a template with a location to another.
+            let place = Rm::Mem(Address::new(Gpr::Rdi, 0));
+            x64!(f => jz past; push rax; mov {place: rm64}, rax; pop rax; past: nop);
+        }),
     ];
     let mut asm = Assembler::new();
     asm.switch_to(Section::Cold);
@@ -380,12 +415,23 @@ fn mistakes_are_told() {
         C function: the template that begins with `mov rsp, rax` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
         C function: the template that begins with `add {Gpr :: Rsp: r64}, rax` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
         C function: the template that begins with `test eax, eax` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
-        C function: rsp is 8 bytes from where the body began, at a call or at the end; pop what was pushed before, or keep it in a `local`
-        C function: rsp is -8 bytes from where the body began, at a call or at the end; pop what was pushed before, or keep it in a `local`
-        C function: rsp is -8 bytes from where the body began, at a call or at the end; pop what was pushed before, or keep it in a `local`
+        C function: the template that begins with `ret` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
+        C function: rsp is -8 bytes from where the body began, at a call or at the end, which is at 0x001a; pop what was pushed before, or keep it in a `local`
+        C function: rsp is -8 bytes from where the body began, at a call or at the end, which is at 0x001a; pop what was pushed before, or keep it in a `local`
         C function: a value to be moved is in r11, or at an address in it, which moves use themselves; choose another register
         C function: a value to be moved is in r11, or at an address in it, which moves use themselves; choose another register
         C function: a constant is no place for a value; use a register or a local
         C function: the template that begins with `leave` writes rbp, which holds the frame; use another register
+        C function: the template that begins with `add rsp, 8` brings rsp 8 bytes above where the body began, where locals and saved registers are; pop what the body has pushed, and no more
+        C function: the template that begins with `nop` brings rsp 8 bytes above where the body began, where locals and saved registers are; pop what the body has pushed, and no more
+        C function: the template that begins with `pop rcx` brings rsp 8 bytes above where the body began, where locals and saved registers are; pop what the body has pushed, and no more
+        C function: the template that begins with `push rax` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
+        C function: the template that begins with `again: push rax` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
+        C function: the template that begins with `push rax` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
+        C function: the template that begins with `push rbp` has `push rbp`, which unwinders take for the beginning of a function; write `mov rax, rbp; push rax`, or keep it in a `local`
+        C function: at 0x0027 a label is reached with rsp moved by -8 on one way and by 0 on another; push and pop the same on every way to it
+        C function: at 0x0019 a label is reached with rsp moved by 0 on one way and by -8 on another; push and pop the same on every way to it
+        C function: a template calls Label(3), which is in the body and cannot return; jump to it, or make it a function of its own and `call` its entry
+        C function: the template that begins with `jz past` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
         C function: it begins in the cold section; begin it in the hot one and put its rare parts into `cold`"#]].assert_eq(&told.join("\n"));
 }

@@ -14,6 +14,7 @@ mod step;
 #[path = "../support/mod.rs"]
 mod support;
 mod unwinding;
+mod ways;
 
 use jit_runtime::abi::{CEntry, CFunction, Signature};
 use jit_runtime::stitch::{Assembler, Code};

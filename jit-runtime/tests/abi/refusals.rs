@@ -16,7 +16,7 @@ fn number(asm: &mut Assembler, n: i64) -> jit_runtime::abi::CEntry<Number> {
 }
 
 fn unfinished(sealed: Result<Sealed, StitchError>) -> String {
-    let error = sealed.err().expect("it must not run");
+    let error = sealed.expect_err("it must not run");
     assert!(matches!(error, StitchError::Unfinished { .. }), "{error:?}");
     error.to_string()
 }
@@ -52,7 +52,7 @@ fn refused_functions_are_not_sealed() {
     x64!(f => mov ebp, 1);
     let wrong = f.finish().expect_err("it writes rbp");
     number(&mut asm, 2);
-    let error = asm.seal().err().expect("it must not run");
+    let error = asm.seal().expect_err("it must not run");
     assert!(matches!(&error, StitchError::Refused { why, .. } if *why == wrong.to_string()), "{error:?}");
     assert!(error.to_string().contains(&wrong.to_string()), "{error}");
 }

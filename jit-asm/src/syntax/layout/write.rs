@@ -77,6 +77,9 @@ impl Writer<'_> {
         }
         finish(&mut piece);
         piece.effects = self.effects(range);
+        if !whole && self.moves_across_parts() {
+            piece.effects.highest = StackMove::Unknown;
+        }
         piece
     }
 
@@ -157,6 +160,18 @@ impl Writer<'_> {
             let kind = if patchable { HoleKind::Patchable } else { HoleKind::Rel32 { tail, width } };
             insn.place_hole(field, at, hole, kind, Value::Target, out);
         }
+    }
+
+    /// Whether a jump goes from one part to another while the stack pointer moves somewhere: a part alone does not tell
+    /// where it is then.
+    fn moves_across_parts(&self) -> bool {
+        let moves = |unit: &Unit| unit.summary().effects.stack != StackMove::By(0);
+        let across = |insn: &Selected| {
+            let target = insn.summary(&insn.chosen).target?;
+            let between = if target <= insn.number { target..insn.number } else { insn.number + 1..target };
+            self.units[between].iter().find_map(Unit::choice)
+        };
+        self.units.iter().any(moves) && self.units.iter().filter_map(Unit::insn).any(|i| across(i).is_some())
     }
 
     /// What a run of units does; a jump to one that is not in it leaves. Data alone does nothing.
