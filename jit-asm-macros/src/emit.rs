@@ -148,10 +148,11 @@ fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
     let features = features.bits();
     let (reads, writes) = (reads.bits(), writes.bits());
     let (reads_flags, writes_flags) = (reads_flags.0, writes_flags.0);
-    let [stack, highest] = [effects.stack, effects.highest].map(|moved| match moved {
-        StackMove::By(bytes) => quote!(By(#bytes)),
-        StackMove::Unknown => quote!(Unknown),
-    });
+    let [stack, highest, called_at] =
+        [effects.stack, effects.highest, effects.called_at].map(|moved| match moved {
+            StackMove::By(bytes) => quote!(By(#bytes)),
+            StackMove::Unknown => quote!(Unknown),
+        });
     quote! {
         #library::Effects {
             reads: #library::RegSet::from_bits(#reads),
@@ -162,6 +163,7 @@ fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
             writes_memory: #writes_memory,
             stack: #library::StackMove::#stack,
             highest: #library::StackMove::#highest,
+            called_at: #library::StackMove::#called_at,
             falls_through: #falls_through,
             calls: #calls,
             jumps: #jumps,

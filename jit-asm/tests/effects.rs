@@ -21,6 +21,9 @@ fn check(text: &str, expected: Expect) {
     if e.highest != StackMove::By(0) {
         said += &format!(", up to {}", moved(e.highest));
     }
+    if e.called_at != StackMove::By(0) {
+        said += &format!(", called at {}", moved(e.called_at));
+    }
     let rest = [
         (e.reads_memory, "loads"),
         (e.writes_memory, "stores"),
@@ -164,7 +167,7 @@ fn stack() {
     check("ret 16", expect!["{rsp}/ -> {rsp}/, stack 24, up to 24, loads, jumps, ends"]);
     check(
         "push rax; call {f}; pop rax",
-        expect!["{rax, rsp}/ -> {rax, rsp}/, stack 0, loads, stores, calls"],
+        expect!["{rax, rsp}/ -> {rax, rsp}/, stack 0, called at -8, loads, stores, calls"],
     );
 }
 
@@ -223,6 +226,16 @@ fn the_highest_on_the_way() {
 }
 
 #[test]
+fn where_the_stack_is_when_it_calls() {
+    check("push rax; call {f}; pop rax", expect!["{rax, rsp}/ -> {rax, rsp}/, stack 0, called at -8, loads, stores, calls"]);
+    check("push rax; push rcx; call {f}; pop rcx; pop rax", expect!["{rax, rcx, rsp}/ -> {rax, rcx, rsp}/, stack 0, called at -16, loads, stores, calls"]);
+    check("push rax; call {f}; pop rax; call {f}", expect!["{rax, rsp}/ -> {rax, rsp}/, stack 0, called at unknown, loads, stores, calls"]);
+    check("mov rsp, rax; call {f}", expect!["{rax}/ -> {rsp}/, stack unknown, up to unknown, called at unknown, stores, calls"]);
+    check("jz over; push rax; over: call {f}", expect!["{rax, rsp}/z -> {rsp}/, stack unknown, up to unknown, called at unknown, stores, calls, jumps"]);
+    check("push rax; syscall; pop rax", expect!["{rax, rsp}/oszapcd -> {rax, rcx, rsp, r11}/oszapcd, stack 0, loads, stores, calls"]);
+}
+
+#[test]
 fn holes_are_in_no_set() {
     check("add {a: r64}, [{b: r64} + {i: r64}*8]", expect!["{}/ -> {}/oszapc, stack 0, loads"]);
     check("mov {a: r64}, rcx", expect!["{rcx}/ -> {}/, stack 0"]);
@@ -239,6 +252,7 @@ struct Walks {
     /// Where the stack pointer was in front of each instruction, and at the end.
     before: Vec<BTreeSet<Option<i32>>>,
     highest: BTreeSet<Option<i32>>,
+    called_at: BTreeSet<Option<i32>>,
 }
 
 /// Every walk of at most `steps` instructions from number `i` on: the dumb way to what `of_sequence` finds.
@@ -260,6 +274,9 @@ fn walk(
         return;
     }
     let e = &insn.effects;
+    if e.calls && e.writes_memory {
+        out.called_at.insert(moved);
+    }
     out.reads = out.reads.union(e.reads.difference(written.0));
     out.reads_flags = out.reads_flags.union(e.reads_flags.difference(written.1));
     let flags = e.writes_flags.difference(insn.keeps_flags);
@@ -300,6 +317,8 @@ fn any_insn(u: &mut Unstructured<'_>, count: usize) -> arbitrary::Result<InsnSum
         StackMove::By(-8),
         StackMove::Unknown,
     ])?;
+    effects.calls = u.ratio(1, 3)?;
+    effects.writes_memory = u.arbitrary()?;
     effects.jumps = u.ratio(1, 3)?;
     let target = if effects.jumps && u.ratio(3, 4)? { Some(u.choose_index(count + 1)?) } else { None };
     let falls_through = !u.ratio(1, 4)?;
@@ -335,6 +354,13 @@ fn composition_agrees_with_every_walk() {
             _ => StackMove::Unknown,
         };
         assert_eq!(found.highest, highest, "{insns:#?}");
+        let unmet = missed.iter().any(|insn| insn.effects.calls && insn.effects.writes_memory);
+        let called_at = match Vec::from_iter(walks.called_at)[..] {
+            [] if !unmet => StackMove::By(0),
+            [Some(by)] if !unmet => StackMove::By(by),
+            _ => StackMove::Unknown,
+        };
+        assert_eq!(found.called_at, called_at, "{insns:#?}");
         assert_eq!(found.falls_through, !walks.before[count].is_empty() || !missed.is_empty(), "{insns:#?}");
         Ok(())
     })

@@ -293,6 +293,7 @@ pub fn of_sequence(insns: &[InsnSummary]) -> Effects {
     (all.reads, all.reads_flags) = live_at_entry(insns);
     let stack = Stack::of(insns);
     (all.stack, all.highest, all.falls_through) = (stack.at_exits, stack.highest, stack.falls_through);
+    all.called_at = stack.at_calls;
     all
 }
 
@@ -334,6 +335,8 @@ struct Stack {
     /// How far it has moved at every way out, if all agree.
     at_exits: StackMove,
     highest: StackMove,
+    /// How far at every call, if all agree.
+    at_calls: StackMove,
     /// Whether the end is one of the ways out.
     falls_through: bool,
 }
@@ -375,6 +378,12 @@ impl Stack {
         if elsewhere.any(|(insn, _)| insn.effects.stack != StackMove::By(0)) {
             highest = StackMove::Unknown;
         }
-        Stack { at_exits: exit.unwrap_or(StackMove::Unknown), highest, falls_through }
+        // A call pushes its return address; `syscall` does not, and asks nothing of the stack.
+        let calls =
+            insns.iter().zip(&before).filter(|(insn, _)| insn.effects.calls && insn.effects.writes_memory);
+        let at_calls =
+            calls.fold(None, |at, (_, before)| Some(agree(at, before.unwrap_or(StackMove::Unknown))));
+        let (at_exits, at_calls) = (exit.unwrap_or(StackMove::Unknown), at_calls.unwrap_or(StackMove::By(0)));
+        Stack { at_exits, highest, at_calls, falls_through }
     }
 }

@@ -10,8 +10,8 @@ use crate::frame::{CALLER_OWNED_SET, CallableFrame, LOCALS_BELOW};
 use crate::registers::{Moves, parallel_move};
 use crate::stitch::{Assembler, CodePtr, Constant, Function, Label, Life, PatchPoint, Section};
 use crate::{templates, x64};
-use jit_asm::template::{Flags, Hole, HoleKind, RegField};
-use jit_asm::{Address, AlignSink, Field, Gpr, LinkSink, RegSet, Sink, Template, padding};
+use jit_asm::template::{Flags, Hole, HoleKind, RegField, StackMove};
+use jit_asm::{Address, AlignSink, Features, Field, Gpr, LinkSink, RegSet, Sink, Template, padding};
 
 /// The register that moves use themselves: nothing is passed in it, and the linker's stubs may change it anyway
 /// (System V AMD64 ABI, 3.2.1).
@@ -324,6 +324,7 @@ impl<'a> Body<'a> {
         self.note_written(effects.writes, template);
         if effects.calls {
             self.written = self.written.union(self.calls_write);
+            self.expect_aligned(template);
         }
         self.clearing.vectors |= effects.ymm;
         self.clearing.direction |= effects.writes_flags.0 & Flags::D.0 != 0;
@@ -336,6 +337,14 @@ impl<'a> Body<'a> {
         let (by, at) = (self.ways.moved(), self.asm.offset());
         if by != 0 {
             self.fail(CFunctionError::StackMoved { by, at });
+        }
+    }
+
+    /// The template calls with rsp as it was at the beginning of the body, which is aligned, or sixteen bytes off.
+    fn expect_aligned(&mut self, template: &'static Template) {
+        let at_call = StackMove::By(self.ways.moved()).then(template.effects.called_at);
+        if !matches!(at_call, StackMove::By(by) if by % 16 == 0) {
+            self.fail(CFunctionError::MisalignedCall { template: first_line(template) });
         }
     }
 
@@ -409,11 +418,13 @@ impl Clearing {
 }
 
 impl Sink for Body<'_> {
-    /// Of bytes without a template nothing is known: they may write everything.
+    /// Of bytes without a template nothing is known: they may write everything. That they call with the stack aligned
+    /// and in the state of [`Clearing`], and do not move rsp, is their writer's affair.
     #[inline]
     fn put_piece<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut [u8; N] {
         self.before();
         self.clobbers(CALLER_OWNED_SET);
+        self.clearing = Clearing { direction: true, vectors: self.asm.features().contains(Features::AVX) };
         let told = self.ways.piece(bytes, self.asm.offset());
         self.expect(told);
         self.asm.put_piece(bytes)

@@ -27,6 +27,11 @@ pub enum CFunctionError {
         /// The place of the call or of the end, counted from the start of its section.
         at: CodePtr,
     },
+    /// A template calls with rsp not aligned to 16, or not known (System V AMD64 ABI, 3.2.2).
+    MisalignedCall {
+        /// Its first instruction.
+        template: &'static str,
+    },
     /// A template brings rsp above where the body began: to the arguments of calls, to locals and saved registers.
     AboveBody {
         /// Its first instruction.
@@ -90,6 +95,10 @@ impl fmt::Display for CFunctionError {
                 f,
                 "rsp is {by} bytes from where the body began, at a call or at the end, which is at {at}; pop what was \
                  pushed before, or keep it in a `local`"
+            ),
+            CFunctionError::MisalignedCall { template } => write!(
+                f,
+                "the template that begins with `{template}` calls with a stack that is not aligned to 16 bytes; push                  and pop by twos around calls, or keep things in a `local`"
             ),
             CFunctionError::AboveBody { template, by } => write!(
                 f,

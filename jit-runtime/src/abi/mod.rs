@@ -47,9 +47,10 @@
 //! **Invariants.** The frame is that of [`CallableFrame`](crate::frame::CallableFrame), which a [`CHeap`] has unwinders
 //! know. rsp is where the body began at every call, and never above: room for the arguments of all calls is part of
 //! the frame, so every call is aligned. A body may push and pop in between, the same on every way to a label. Nothing of
-//! the client is in r11, which moves use. There is one end, to which every return goes: what has to be cleared there
-//! (`vzeroupper` where a ymm register was written, `cld` where the direction flag was) is known then.
-//! What a template cannot know is taken for the worst: a call *in* a template may write any register.
+//! the client is in r11, which moves use. There is one end, to which every return goes: what has to be cleared there, and
+//! before each [`CFunction::call`] (`vzeroupper` where a ymm register was written, `cld` where the direction flag was), is
+//! known then. What a template cannot know is taken for the worst: a call *in* a template may write any register. It has
+//! to find the stack aligned, and clears by itself.
 //!
 //! Values that fill one register are passed, and pairs of eight bytes returned; structures are passed by their address.
 //! The control words of the floating-point units are the client's to restore.
