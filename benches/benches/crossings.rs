@@ -70,7 +70,9 @@ fn entering(heap: &CodeHeap, gate: &Gate) {
     };
     let trampoline = trampoline(heap);
     // SAFETY: a function of this type, which saves the registers of its caller.
-    let by_hand: Trampoline = black_box(unsafe { trampoline.entry::<Trampoline>().pointer() });
+    let by_hand = unsafe { trampoline.entry::<Trampoline>() };
+    // SAFETY: the code is there until this function returns.
+    let by_hand: Trampoline = black_box(unsafe { by_hand.pointer() });
     let mut other = Machine::new(0);
     let through_trampoline =
         || (0..TIMES).for_each(|_| _ = black_box(by_hand(&raw mut other, body.address(), 0)));

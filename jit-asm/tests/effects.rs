@@ -227,12 +227,32 @@ fn the_highest_on_the_way() {
 
 #[test]
 fn where_the_stack_is_when_it_calls() {
-    check("push rax; call {f}; pop rax", expect!["{rax, rsp}/ -> {rax, rsp}/, stack 0, called at -8, loads, stores, calls"]);
-    check("push rax; push rcx; call {f}; pop rcx; pop rax", expect!["{rax, rcx, rsp}/ -> {rax, rcx, rsp}/, stack 0, called at -16, loads, stores, calls"]);
-    check("push rax; call {f}; pop rax; call {f}", expect!["{rax, rsp}/ -> {rax, rsp}/, stack 0, called at unknown, loads, stores, calls"]);
-    check("mov rsp, rax; call {f}", expect!["{rax}/ -> {rsp}/, stack unknown, up to unknown, called at unknown, stores, calls"]);
-    check("jz over; push rax; over: call {f}", expect!["{rax, rsp}/z -> {rsp}/, stack unknown, up to unknown, called at unknown, stores, calls, jumps"]);
-    check("push rax; syscall; pop rax", expect!["{rax, rsp}/oszapcd -> {rax, rcx, rsp, r11}/oszapcd, stack 0, loads, stores, calls"]);
+    check(
+        "push rax; call {f}; pop rax",
+        expect!["{rax, rsp}/ -> {rax, rsp}/, stack 0, called at -8, loads, stores, calls"],
+    );
+    check(
+        "push rax; push rcx; call {f}; pop rcx; pop rax",
+        expect!["{rax, rcx, rsp}/ -> {rax, rcx, rsp}/, stack 0, called at -16, loads, stores, calls"],
+    );
+    check(
+        "push rax; call {f}; pop rax; call {f}",
+        expect!["{rax, rsp}/ -> {rax, rsp}/, stack 0, called at unknown, loads, stores, calls"],
+    );
+    check(
+        "mov rsp, rax; call {f}",
+        expect!["{rax}/ -> {rsp}/, stack unknown, up to unknown, called at unknown, stores, calls"],
+    );
+    check(
+        "jz over; push rax; over: call {f}",
+        expect![
+            "{rax, rsp}/z -> {rsp}/, stack unknown, up to unknown, called at unknown, stores, calls, jumps"
+        ],
+    );
+    check(
+        "push rax; syscall; pop rax",
+        expect!["{rax, rsp}/oszapcd -> {rax, rcx, rsp, r11}/oszapcd, stack 0, loads, stores, calls"],
+    );
 }
 
 #[test]

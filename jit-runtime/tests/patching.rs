@@ -289,7 +289,7 @@ fn code_without_points_has_none() -> Result<(), StitchError> {
     let code = seal(|asm| x64!(asm => call {Function(FAR)}; ret)).publish(&heap)?;
     assert_eq!(code.patch_points(), 0);
     // Where its one veneer stands, with its target, and nothing more.
-    assert_eq!(code.data(), [24..32]);
+    assert_eq!(code.data(), std::slice::from_ref(&(24..32)));
     assert_eq!(code.len(), 32);
     Ok(())
 }

@@ -98,7 +98,8 @@ impl fmt::Display for CFunctionError {
             ),
             CFunctionError::MisalignedCall { template } => write!(
                 f,
-                "the template that begins with `{template}` calls with a stack that is not aligned to 16 bytes; push                  and pop by twos around calls, or keep things in a `local`"
+                "the template that begins with `{template}` calls with a stack that is not aligned to 16 bytes; push \
+                 and pop by twos around calls, or keep things in a `local`"
             ),
             CFunctionError::AboveBody { template, by } => write!(
                 f,

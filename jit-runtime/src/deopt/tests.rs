@@ -60,7 +60,7 @@ impl Registers for Numbered {
         1000 + u64::from(r.number())
     }
     fn vector(&self, r: Xmm) -> u128 {
-        7 << 64 | 2000 + u128::from(r.number())
+        (7 << 64) | (2000 + u128::from(r.number()))
     }
 }
 

@@ -127,7 +127,7 @@ fn a_function_out_of_reach_is_reached_through_a_veneer() {
     assert_eq!(bytes[16..24], [0xFF, 0x25, 2, 0, 0, 0, POISON, POISON], "jmp [rip + 2]");
     let target: [u8; 8] = bytes[24..32].try_into().expect("eight bytes");
     assert_eq!(u64::from_le_bytes(target), far.0 as u64);
-    assert_eq!(code.data(), [24..32], "and its target, once");
+    assert_eq!(code.data(), std::slice::from_ref(&(24..32)), "and its target, once");
 }
 
 #[test]

@@ -444,8 +444,8 @@ fn mistakes_are_told() {
         C function: at 0x0027 a label is reached with rsp moved by -8 on one way and by 0 on another; push and pop the same on every way to it
         C function: at 0x0019 a label is reached with rsp moved by 0 on one way and by -8 on another; push and pop the same on every way to it
         C function: a template calls Label(3), which is in the body and cannot return; jump to it, or make it a function of its own and `call` its entry
-        C function: the template that begins with `push rcx` calls with a stack that is not aligned to 16 bytes; push                  and pop by twos around calls, or keep things in a `local`
-        C function: the template that begins with `call {Function(take as usize)}` calls with a stack that is not aligned to 16 bytes; push                  and pop by twos around calls, or keep things in a `local`
+        C function: the template that begins with `push rcx` calls with a stack that is not aligned to 16 bytes; push and pop by twos around calls, or keep things in a `local`
+        C function: the template that begins with `call {Function(take as usize)}` calls with a stack that is not aligned to 16 bytes; push and pop by twos around calls, or keep things in a `local`
         C function: the template that begins with `jz past` moves rsp in a way that is not known, or returns; take room from `area`, return by `ret`
         C function: it begins in the cold section; begin it in the hot one and put its rare parts into `cold`"#]].assert_eq(&told.join("\n"));
 }
