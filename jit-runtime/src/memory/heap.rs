@@ -9,7 +9,7 @@ use core::any::Any;
 use core::fmt;
 use core::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// What stands for a region as long as it is mapped: dropped just before it is unmapped.
 pub type RegionGuard = Box<dyn Any + Send>;
@@ -265,15 +265,7 @@ impl CodeHeap {
     /// How many bytes stand for what.
     #[must_use]
     pub fn stats(&self) -> HeapStats {
-        let heap = self.lock();
-        let mut stats = HeapStats { regions: heap.regions.len(), ..HeapStats::default() };
-        for region in &heap.regions {
-            stats.reserved += region.mapping.len();
-            stats.mapped += region.grown;
-            stats.free += region.rooms.bytes();
-        }
-        stats.used = stats.reserved - stats.free;
-        stats
+        self.lock().stats()
     }
 
     /// The heap itself. A panic under the lock can only come from a hook, which runs where the heap is
@@ -283,9 +275,15 @@ impl CodeHeap {
     }
 }
 
+/// Wherever it is printed, nobody waits: a heap that is locked says so. What holds a handle of one prints it too.
 impl fmt::Debug for CodeHeap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CodeHeap({}, {:?})", self.strategy(), self.stats())
+        let heap = match self.shared.try_lock() {
+            Ok(heap) => heap,
+            Err(TryLockError::Poisoned(heap)) => heap.into_inner(),
+            Err(TryLockError::WouldBlock) => return f.write_str("CodeHeap(locked)"),
+        };
+        write!(f, "CodeHeap({}, {:?})", heap.options.strategy, heap.stats())
     }
 }
 
@@ -436,6 +434,17 @@ impl Heap {
 
     fn region(&mut self, id: u64) -> &mut Region {
         self.regions.iter_mut().find(|r| r.id == id).expect("a region is kept while a room of it is taken")
+    }
+
+    fn stats(&self) -> HeapStats {
+        let mut stats = HeapStats { regions: self.regions.len(), ..HeapStats::default() };
+        for region in &self.regions {
+            stats.reserved += region.mapping.len();
+            stats.mapped += region.grown;
+            stats.free += region.rooms.bytes();
+        }
+        stats.used = stats.reserved - stats.free;
+        stats
     }
 
     /// Tell a hook of every region, now and later, unless there is one for this purpose.

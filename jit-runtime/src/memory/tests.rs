@@ -240,6 +240,26 @@ fn hooks_are_told_of_every_region_and_their_guards_go_before_it() {
     .assert_eq(&told.lock().unwrap().join("\n"));
 }
 
+#[test]
+fn nobody_waits_to_print_a_handle() {
+    let (heap, _) = fake();
+    let text =
+        "CodeHeap(mprotect flip, HeapStats { reserved: 128, mapped: 32, used: 16, free: 112, regions: 1 })";
+    let block = publish(&heap, &[1]).unwrap();
+    assert_eq!(format!("{heap:?}"), text);
+    // Hooks are told while the heap is locked.
+    let told = Arc::new(Mutex::new(String::new()));
+    let (own, log, held) = (heap.clone(), told.clone(), block.clone());
+    heap.on_region("print", move |_, _| {
+        *log.lock().unwrap() = format!("{own:?} {held:?}");
+        Box::new(())
+    });
+    let told = told.lock().unwrap();
+    assert!(told.starts_with("CodeHeap(locked) Block") && told.contains("heap: CodeHeap(locked)"), "{told}");
+    let space = heap.place(1).unwrap();
+    assert!(format!("{block:?}").contains("used: 32") && format!("{space:?}").contains("used: 32"));
+}
+
 /// Some of everything, for the tests that refuse requests: returns what lives, with its bytes.
 fn workload(heap: &CodeHeap, mut each: impl FnMut(&[(Block, Vec<u8>)])) -> Vec<(Block, Vec<u8>)> {
     let mut live: Vec<(Block, Vec<u8>)> = vec![];
