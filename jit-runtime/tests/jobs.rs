@@ -4,10 +4,10 @@ use jit_runtime::tier::{Assumptions, Finished, JobError, JobStats, Jobs, Premise
 use jit_runtime::transition::{Machine, Safepoint};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
@@ -276,4 +276,66 @@ fn the_account_adds_up() {
         Ok(())
     })
     .budget_ms(1000);
+}
+
+/// A job may have the last handle of its own queue.
+#[test]
+fn a_job_can_drop_its_queue() {
+    type Own = Arc<Mutex<Option<Jobs<Snapshot, ()>>>>;
+    struct Snapshot(Own, Sender<()>);
+    let jobs = Jobs::start(ONE, 2, || {
+        |Snapshot(own, done): Snapshot| {
+            drop(own.lock().unwrap().take());
+            done.send(()).unwrap();
+        }
+    });
+    let own: Own = Arc::new(Mutex::new(Some(jobs.expect("a thread"))));
+    let (done, is_done) = channel();
+    let snapshot = Snapshot(Arc::clone(&own), done);
+    own.lock().unwrap().as_mut().expect("it is here").submit(snapshot, vec![]).ok().expect("it may have two");
+    is_done.recv().expect("it did not panic");
+}
+
+/// Whatever snapshots do when they are dropped, the threads have ended.
+#[test]
+fn no_thread_is_left_when_a_snapshot_panics() {
+    struct Panics(Receiver<()>);
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                resume_unwind(Box::new("dropped"));
+            }
+        }
+    }
+    let alive = Arc::new(());
+    let (kept, (begun, has_begun)) = (Arc::clone(&alive), channel());
+    let make = move || {
+        let (kept, begun) = (Arc::clone(&kept), begun.clone());
+        move |snapshot: Panics| {
+            let _kept = &kept;
+            begun.send(()).unwrap();
+            let _ = snapshot.0.recv();
+        }
+    };
+    let mut jobs = Jobs::start(ONE, 2, make).expect("a thread");
+    let gates: Vec<Sender<()>> = (0..2)
+        .map(|_| {
+            let (gate, snapshot) = channel();
+            jobs.submit(Panics(snapshot), vec![]).ok().expect("it may have two");
+            gate
+        })
+        .collect();
+    has_begun.recv().expect("the first has begun");
+    // The first ends when the queue is about to be dropped, mostly before it is looked at whether the second waits.
+    let (now, is_now) = channel::<()>();
+    let ending = std::thread::spawn(move || {
+        let _ = is_now.recv();
+        drop(gates);
+    });
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        drop(now);
+        drop(jobs);
+    }));
+    ending.join().expect("it only waits");
+    assert_eq!(Arc::strong_count(&alive), 1);
 }

@@ -268,6 +268,11 @@ fn debug_info(record: &Record, code: &Code) -> String {
 #[test]
 fn a_dump_has_the_code_with_its_names_and_lines() {
     let directory = directory("jitdump");
+    // Somebody has put a link there to a file that is not ours.
+    let (dump_path, other) =
+        (directory.join(format!("jit-{}.dump", std::process::id())), directory.join("other"));
+    fs::write(&other, "of somebody else").expect("written");
+    fs::hard_link(&other, &dump_path).expect("linked");
     let heap = heap();
     let dump = JitDump::create_in(&directory).expect("a dump");
     let marked = || {
@@ -319,5 +324,6 @@ fn a_dump_has_the_code_with_its_names_and_lines() {
     assert!(records.iter().all(|record| record.time > 0));
     assert!(!marked());
     drop(JitDump::create_in(&directory).expect("there is none any more"));
+    assert_eq!(fs::read_to_string(&other).expect("there"), "of somebody else");
     assert!(matches!(&file()[..], [Record { kind: 3, .. }]), "a new one begins anew");
 }

@@ -111,7 +111,15 @@ impl FrameMaps {
     }
 
     /// The state of `entry` holds at this offset. Several offsets may share one entry.
+    ///
+    /// # Panics
+    /// If the entry is of other maps, or of these before they were cleared, and there is nothing in its place.
+    #[track_caller]
     pub fn place(&mut self, entry: MapEntry, offset: u32) {
+        assert!(
+            entry.0 < self.bytes.len(),
+            "an entry of other frame maps, or from before these were cleared"
+        );
         self.index.push((offset, entry.0));
     }
 

@@ -96,3 +96,12 @@ fn exits_of_calls_are_found_from_the_call_and_from_themselves() {
     maps.clear();
     assert_eq!(maps.exit_of(20), None);
 }
+
+#[test]
+#[should_panic(expected = "an entry of other frame maps")]
+fn an_entry_from_before_its_maps_were_cleared_is_placed_nowhere() {
+    let mut maps = FrameMaps::new();
+    let entry = maps.write(0, std::iter::empty());
+    maps.clear();
+    maps.place(entry, 0);
+}

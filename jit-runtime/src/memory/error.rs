@@ -3,7 +3,10 @@
 use super::policy::Policy;
 use core::fmt;
 
-/// A request about code memory that could not be met. Every block stays as it was.
+/// A request about code memory that could not be met. Every block stays as it was: see [`Strategy::ProtectFlip`] for the
+/// one exception.
+///
+/// [`Strategy::ProtectFlip`]: super::Strategy::ProtectFlip
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum MemoryError {

@@ -63,8 +63,19 @@ impl Mapping for FlipMapping {
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         self.view.protect(range.clone(), prot, "make code writable")?;
         #[cfg(target_os = "linux")]
-        if range.end > self.readable {
-            self.view.populate(&range)?;
+        if range.end > self.readable
+            && let Err(error) = self.view.populate(&range)
+        {
+            // As they were: what is fresh is not accessible.
+            self.view.protect(
+                range.start.max(self.readable)..range.end,
+                libc::PROT_NONE,
+                "give pages back",
+            )?;
+            if range.start < self.readable {
+                self.finish(range.start..self.readable)?;
+            }
+            return Err(error);
         }
         if range.start <= self.readable {
             self.readable = self.readable.max(range.end);

@@ -501,7 +501,7 @@ impl Heap {
 
     /// Bytes to grow by: whole pages.
     fn step(&self) -> usize {
-        self.options.step.max(1).next_multiple_of(self.pages.page_size())
+        self.options.step.clamp(1, LONGEST).next_multiple_of(self.pages.page_size())
     }
 
     /// A new region of the usual size, or as large as `room` when that is more.

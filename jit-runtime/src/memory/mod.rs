@@ -26,7 +26,8 @@
 //! either side of a region. Reachable code changes by aligned stores to patch points and by nothing else
 //! ([`crate::stitch::Code::retarget`]). Blocks never cross regions. The cache is flushed after the last write
 //! and before the code may run. A request that the host refuses, or the heap's own limit does, returns an
-//! error and leaves every block as it was. A region is unmapped when it is empty and not the heap's last one,
+//! error and leaves every block as it was; but what a host under the flip does not make executable again, having let
+//! it be written, does not run until it agrees. A region is unmapped when it is empty and not the heap's last one,
 //! or when the last handle of the heap and of its blocks is gone.
 //!
 //! **Threads.** A processor may have fetched, long before it gets there, what stood at an address earlier. The

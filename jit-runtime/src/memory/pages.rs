@@ -21,7 +21,9 @@ pub enum Strategy {
     /// copy of its own.
     ///
     /// While a page is writable it cannot run: no other thread may be running code of the heap while one
-    /// publishes, patches or frees. Nothing is undefined if one does: it faults (SIGSEGV).
+    /// publishes, patches or frees. Nothing is undefined if one does: it faults (SIGSEGV). So does code in a page
+    /// that the host lets be written and then refuses to make executable again, as a process does to itself that
+    /// forbids new executable memory after its start; the heap asks for no other page before it agrees.
     ProtectFlip,
 }
 

@@ -99,7 +99,11 @@ impl Region {
     }
 
     /// Its side of the door.
+    ///
+    /// A host that did not let pages be executable again is not asked for others before it does: code in them would be
+    /// lost too.
     pub(super) fn change(&mut self, offset: usize, bytes: &[u8]) -> Result<(), MemoryError> {
+        self.open_shut()?;
         self.settle();
         let range = offset..offset + bytes.len();
         if range.is_empty() {
@@ -129,14 +133,22 @@ impl Region {
         refusal
     }
 
+    /// Have pages executable again that are not, because the host refused.
+    fn open_shut(&mut self) -> Result<(), MemoryError> {
+        while let Some(range) = self.shut.pop() {
+            if let Err(refusal) = self.mapping.finish(range.clone()) {
+                self.shut.push(range);
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+
     /// Do what was due and what the host refused before: make pages executable again, poison rooms that
     /// were given back and free them. What it refuses again stays due.
     pub(super) fn settle(&mut self) {
-        while let Some(range) = self.shut.pop() {
-            if self.mapping.finish(range.clone()).is_err() {
-                self.shut.push(range);
-                return;
-            }
+        if self.open_shut().is_err() {
+            return;
         }
         while let Some(range) = self.dirty.pop() {
             if self.mapping.begin(range.clone()).is_err() {

@@ -288,6 +288,49 @@ fn workload(heap: &CodeHeap, mut each: impl FnMut(&[(Block, Vec<u8>)])) -> Vec<(
     live
 }
 
+/// Under the flip a page that the host does not make executable again takes the code in it along, and no other does.
+#[test]
+fn pages_that_stay_shut_are_the_last_to_be_opened() {
+    let (heap, pages) = fake();
+    let blocks = [1, 2].map(|byte| publish(&heap, &[byte; 16]).unwrap());
+    let [third, fourth] = [(); 2].map(|()| heap.place(16).unwrap());
+    let (address, asked) = (third.address(), pages.requests());
+    pages.refuse(1, 1000);
+    heap.publish(third, &[3; 16]).unwrap_err();
+    // Written, refused twice; and poisoning its room is not begun before it is executable.
+    assert_eq!(pages.bytes(address, 16), [3; 16]);
+    heap.publish(fourth, &[4; 16]).unwrap_err();
+    blocks[0].replace(0, [0; 4]).unwrap_err();
+    assert!(pages.requests() > asked + 3);
+    for (block, byte) in blocks.iter().zip(1..) {
+        assert_eq!(pages.run(block.address(), 16), [byte; 16]);
+    }
+    pages.refuse(0, 0);
+    let block = publish(&heap, &[5; 16]).unwrap();
+    assert_eq!(pages.run(block.address(), 16), [5; 16]);
+    drop(blocks);
+}
+
+/// Sizes that make no sense make sense all the same.
+#[test]
+fn no_options_are_too_odd() {
+    let most = usize::MAX;
+    for strategy in [Strategy::DualMapping, Strategy::ProtectFlip] {
+        for (region_size, step) in
+            [(0, 0), (1, most), (5000, 4097), (100_000, most - 4095), (most, 1), (0, 1 << 63)]
+        {
+            for limit in [0, 1, 8192, most] {
+                let options = HeapOptions { region_size, step, limit, ..HeapOptions::new(strategy) };
+                let heap = CodeHeap::with(options).unwrap();
+                let published = publish(&heap, &[0xC3; 5000]);
+                assert_eq!(published.is_ok(), limit >= 8192, "{options:?}");
+                drop(published);
+                assert_eq!(heap.stats().used, 0, "{options:?}");
+            }
+        }
+    }
+}
+
 /// Whatever single request, or pair of requests, the host refuses: what was published keeps its bytes,
 /// the next requests succeed, and in the end nothing is lost.
 #[test]

@@ -74,8 +74,13 @@ impl JitDump {
         // `perf` wants to know the file by its name when the process has ended.
         let path = std::path::absolute(directory)?.join(format!("jit-{}.dump", std::process::id()));
         let claim = Claim::new(path)?;
+        // A process of the same number may have left its dump, and somebody else a link to where we must not write.
+        match std::fs::remove_file(&claim.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW);
+        options.read(true).write(true).create_new(true).custom_flags(libc::O_NOFOLLOW);
         let file = options.open(&claim.path)?;
         let marker = Marker::new(&file)?;
         let mut dump = JitDump {

@@ -11,7 +11,7 @@
 //! **Invariants.** A job ends in exactly one way: its result is ready, or it was overtaken, it panicked, or it was
 //! cancelled. The counters say which; those of a queue that has nothing pending add up. No more than `capacity`
 //! jobs are pending, results that wait to be fetched included, so a VM that stops polling does not fill memory.
-//! When the queue is dropped no thread is left.
+//! When the queue is dropped no thread is left, but that of a job which drops it.
 //!
 //! **Cost.** To submit is a lock that a worker holds for a few instructions; to poll in vain is one look at a channel.
 
@@ -234,8 +234,11 @@ impl<S: Send + 'static, O: Send + 'static> Jobs<S, O> {
 
 impl<S, O> Drop for Jobs<S, O> {
     fn drop(&mut self) {
-        self.queue.close();
-        for worker in self.workers.drain(..) {
+        // Dropped when no thread is left, since that may panic.
+        let _waited = self.queue.close();
+        let own = thread::current().id();
+        // A worker whose job has the queue ends when the job has: it cannot wait for itself.
+        for worker in self.workers.drain(..).filter(|worker| worker.thread().id() != own) {
             // A worker catches the panics of its jobs; one of its own would have nobody to hear it.
             let _ = worker.join();
         }
@@ -310,13 +313,13 @@ impl<S> Queue<S> {
         }
     }
 
-    /// Let workers end. What waits is dropped, outside the lock.
-    fn close(&self) {
+    /// Let workers end. What waited is the caller's.
+    fn close(&self) -> VecDeque<(Ticket, S)> {
         let mut state = self.lock();
         state.closed = true;
-        let dropped = std::mem::take(&mut state.jobs);
+        let waited = std::mem::take(&mut state.jobs);
         drop(state);
         self.changed.notify_all();
-        drop(dropped);
+        waited
     }
 }
