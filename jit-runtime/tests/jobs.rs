@@ -292,7 +292,7 @@ fn a_job_can_drop_its_queue() {
     let own: Own = Arc::new(Mutex::new(Some(jobs.expect("a thread"))));
     let (done, is_done) = channel();
     let snapshot = Snapshot(Arc::clone(&own), done);
-    own.lock().unwrap().as_mut().expect("it is here").submit(snapshot, vec![]).ok().expect("it may have two");
+    own.lock().unwrap().as_mut().expect("it is here").submit(snapshot, vec![]).expect("it may have two");
     is_done.recv().expect("it did not panic");
 }
 
@@ -321,7 +321,7 @@ fn no_thread_is_left_when_a_snapshot_panics() {
     let gates: Vec<Sender<()>> = (0..2)
         .map(|_| {
             let (gate, snapshot) = channel();
-            jobs.submit(Panics(snapshot), vec![]).ok().expect("it may have two");
+            jobs.submit(Panics(snapshot), vec![]).expect("it may have two");
             gate
         })
         .collect();

@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 /// What stands for a region as long as it is mapped: dropped just before it is unmapped.
 pub type RegionGuard = Box<dyn Any + Send>;
 
+/// Something that lives as long as the code that refers to it: until the last handle to the code is dropped.
+pub type Keep = Arc<dyn Any + Send + Sync>;
+
 /// Told of a region: its address and its length in bytes.
 type RegionHook = Box<dyn FnMut(usize, usize) -> RegionGuard + Send>;
 
@@ -187,14 +190,16 @@ impl CodeHeap {
     /// [`MemoryError::DoesNotFit`], [`MemoryError::OtherHeap`], [`MemoryError::Forked`] or the host's refusal.
     /// The space is given back then.
     pub fn publish(&self, space: Space, code: &[u8]) -> Result<Block, MemoryError> {
-        self.publish_about(space, code, || Box::new(()))
+        self.publish_about(space, code, vec![], || Box::new(()))
     }
 
-    /// [`CodeHeap::publish`], with what observers are to be told of the code: asked for only where there is one.
+    /// [`CodeHeap::publish`], with what is to live as long as the code, and what observers are to be told of it: asked for
+    /// only where there is one.
     pub(crate) fn publish_about(
         &self,
         mut space: Space,
         code: &[u8],
+        kept: Vec<AssertUnwindSafe<Keep>>,
         about: impl FnOnce() -> Box<dyn Any>,
     ) -> Result<Block, MemoryError> {
         if !Arc::ptr_eq(&self.shared, &space.room.heap.shared) {
@@ -212,7 +217,7 @@ impl CodeHeap {
             heap.tell(&Event::Published { address, bytes: code, about: &*about() });
         }
         drop(heap);
-        Ok(Block { code: Arc::new(Code { room: space.room, address, len: code.len() }) })
+        Ok(Block { code: Arc::new(Code { room: space.room, address, len: code.len(), _kept: kept.into() }) })
     }
 
     /// Have `hook` told of every region: of those that are mapped, now, and of each new one before
@@ -240,7 +245,8 @@ impl CodeHeap {
     }
 
     /// Have `observer` told of everything that happens to code of this heap from now on. It is also returned, to
-    /// be looked at: not to be held locked while code is published, patched or freed.
+    /// be looked at. Whoever holds its lock uses no heap that tells it meanwhile, not for its statistics either, and
+    /// neither drops code nor waits: another thread that publishes has the heap and waits for the observer.
     pub fn observe<O: Observer + 'static>(&self, observer: O) -> Arc<Mutex<O>> {
         let observer = Arc::new(Mutex::new(observer));
         self.lock().observers.push(observer.clone());
@@ -412,6 +418,8 @@ struct Code {
     room: Room,
     address: usize,
     len: usize,
+    /// Dropped behind the room, and until then looked at by nobody: a panic finds it as it was.
+    _kept: Box<[AssertUnwindSafe<Keep>]>,
 }
 
 /// What the handles share.

@@ -91,7 +91,7 @@ pub use error::MemoryError;
 #[cfg(all(feature = "gdb", target_os = "linux"))]
 pub(crate) use forks::Undivided;
 pub(crate) use forks::undivided;
-pub use heap::{Block, CodeHeap, HeapOptions, HeapStats, RegionGuard, Space};
+pub use heap::{Block, CodeHeap, HeapOptions, HeapStats, Keep, RegionGuard, Space};
 pub use observer::{Event, Observer};
 pub use pages::{Mapping, POISON, Pages, Strategy};
 pub use policy::Policy;

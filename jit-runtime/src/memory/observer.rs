@@ -47,8 +47,9 @@ pub enum Event<'a> {
 
 /// Whoever is told by [`super::CodeHeap::observe`]. Also a closure that takes a `&Event`.
 ///
-/// It is told while the heap is locked, so events come in the order in which they happen, and it must not use
-/// that heap, nor drop code of it. If it panics, so does what it was told of: code that was to be published is freed,
+/// It is told while the heap is locked, so events come in the order in which they happen. It must not use that heap,
+/// nor any other that tells it, nor drop code of them, nor wait for somebody who does: it would wait for ever. If it
+/// panics, so does what it was told of: code that was to be published is freed,
 /// code that was to be freed is.
 pub trait Observer: Send {
     /// Something happened.

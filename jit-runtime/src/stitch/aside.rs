@@ -3,7 +3,6 @@
 //! It stands behind one pointer, because an assembler is moved for every function, from one state of the code to the
 //! next and back. With these lists in it, that took as long as publishing a short function.
 
-use super::code::Keep;
 use super::constant::ConstantUse;
 use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, Position};
@@ -11,6 +10,7 @@ use super::life::Life;
 use super::patch::PatchPoint;
 use super::positions::Marks;
 use super::section::Buffer;
+use crate::memory::Keep;
 use jit_asm::Template;
 use std::panic::AssertUnwindSafe;
 

@@ -1,7 +1,6 @@
 //! The writable state: emission, labels, sections.
 
 use super::aside::{Aside, Relocation, Waiting};
-use super::code::Keep;
 use super::constant::{Constant, ConstantUse};
 use super::error::StitchError;
 use super::label::{CodePtr, Function, Label, Position, Section};
@@ -9,6 +8,7 @@ use super::patch::PatchPoint;
 use super::positions::SourcePosition;
 use super::processor::detected_features;
 use super::section::{ALIGNMENT, Buffer};
+use crate::memory::Keep;
 use jit_asm::{AlignSink, Features, Field, LinkSink, Sink, Template, padding};
 use std::panic::AssertUnwindSafe;
 

@@ -6,13 +6,8 @@ use super::listing::Listing;
 use super::patch::PatchPoints;
 use super::positions::{Positions, SourcePosition};
 use crate::memory::Block;
-use std::any::Any;
 use std::ops::Range;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-
-/// Something that lives as long as the code that refers to it: see [`super::Assembler::keep`].
-pub type Keep = Arc<dyn Any + Send + Sync>;
 
 /// Executable code. Nothing of it changes but its patch points ([`Code::retarget`]). Cloning gives another handle; the
 /// memory is freed when the last one is dropped.
@@ -27,8 +22,6 @@ pub struct Code {
     pub(super) positions: Option<Positions>,
     /// The life of its assembler, if that was asked for.
     pub(super) life: Option<Life>,
-    /// Dropped with the last handle, and until then looked at by nobody: a panic finds it as it was.
-    pub(super) _kept: Option<Arc<[AssertUnwindSafe<Keep>]>>,
 }
 
 impl Code {

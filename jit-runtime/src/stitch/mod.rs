@@ -51,9 +51,10 @@ mod section;
 #[cfg(test)]
 mod tests;
 
+pub use crate::memory::Keep;
 pub use about::About;
 pub use assembler::Assembler;
-pub use code::{Code, Keep};
+pub use code::Code;
 pub use constant::Constant;
 pub use error::StitchError;
 pub use label::{CodePtr, Function, Label, Section};

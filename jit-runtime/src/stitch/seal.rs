@@ -150,6 +150,7 @@ impl Sealed {
 
     fn place(&mut self, heap: &CodeHeap) -> Result<Code, StitchError> {
         let space = heap.place(self.len())?;
+        let kept = std::mem::take(&mut self.assembler.aside.kept);
         self.link(space.address());
         let listing = self
             .assembler
@@ -161,9 +162,8 @@ impl Sealed {
             let (name, code_len) = (self.assembler.aside.name.clone(), self.code_len as usize);
             Box::new(About { name, code_len, positions: positions.clone(), listing: listing.clone() })
         };
-        let block = heap.publish_about(space, self.assembler.hot_bytes(), about)?;
+        let block = heap.publish_about(space, self.assembler.hot_bytes(), kept, about)?;
         let data = (!self.data.is_empty()).then(|| self.data.as_slice().into());
-        let kept = std::mem::take(&mut self.assembler.aside.kept);
         Ok(Code {
             block,
             len: self.len,
@@ -173,7 +173,6 @@ impl Sealed {
             listing,
             positions,
             life: self.assembler.aside.life,
-            _kept: (!kept.is_empty()).then(|| kept.into()),
         })
     }
 

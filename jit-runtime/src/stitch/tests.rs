@@ -395,3 +395,17 @@ fn alignment_holds_where_the_code_runs() {
         }
     }
 }
+
+/// Every handle to code is one to what it refers to.
+#[test]
+fn what_is_kept_lives_as_long_as_any_handle() {
+    let (kept, mut asm) = (std::sync::Arc::new(7), Assembler::new());
+    asm.keep(kept.clone());
+    x64!(asm => ret);
+    let code = asm.seal().and_then(|s| s.publish(&heap())).expect("published");
+    let block = code.block().clone();
+    drop(code);
+    assert_eq!(std::sync::Arc::strong_count(&kept), 2);
+    drop(block);
+    assert_eq!(std::sync::Arc::strong_count(&kept), 1);
+}
