@@ -60,6 +60,31 @@ fn rust_takes_five_words() {
     assert_eq!(enter(&raw mut context, code.address(), 0).map(|r| r.0), Ok(54321));
 }
 
+extern "C-unwind" fn itself(context: *mut Context) -> *mut Context {
+    context
+}
+
+extern "C-unwind" fn half_of(_: *mut Context, bits: u64) -> u64 {
+    (f64::from_bits(bits) / 2.0).to_bits()
+}
+
+#[test]
+fn pointers_and_the_bits_of_doubles_are_words() {
+    let heap = heap();
+    let mut context = context(&heap);
+    let itself = context.gate.rust_call(&heap, itself as extern "C-unwind" fn(_) -> _).expect("room");
+    let half_of = context.gate.rust_call(&heap, half_of as extern "C-unwind" fn(_, _) -> _).expect("room");
+    let code = publish(&heap, |asm| {
+        enter_frame(asm);
+        x64!(asm => mov rsi, rbx; call {Function(half_of.address())}; push rax; push rax);
+        x64!(asm => call {Function(itself.address())}; pop rdx; pop rdx);
+        leave_frame(asm);
+    });
+    let at = &raw mut context;
+    let wanted = (at.addr() as u64, 1.25_f64.to_bits());
+    assert_eq!(enter(at, code.address(), 2.5_f64.to_bits()), Ok(wanted));
+}
+
 extern "C-unwind" fn halve(_: *mut Context, n: u64) -> Checked {
     match NonZeroU64::new(n % 2 * n) {
         None => Checked::value(n / 2),

@@ -29,17 +29,52 @@ impl Checked {
     }
 }
 
-/// A type that fills one integer register.
+/// A type that fills one integer register: `u64`, `i64`, `usize`, and pointers to sized types.
+///
+/// Nothing else goes between Rust and JIT code this way. A `f64` goes as its bits, a `u64` ([`f64::to_bits`]), and
+/// is moved with `movq`. `bool`, `u32` and what else is narrower is widened by whoever passes it (`u64::from(flag)`):
+/// the ABI leaves the upper bits of a register undefined, and JIT code reads all of it. C functions of every type are
+/// called by [`crate::abi`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not fill one integer register, as what goes between Rust and JIT code must",
+    note = "`u64`, `i64`, `usize` and pointers do: an `f64` goes as its bits, a `u64`; `bool`, `u32` and what else is narrower is widened to `u64` by whoever passes it"
+)]
 pub trait Word: sealed::Sealed {}
 
 /// What a Rust function may return to JIT code: nothing, a [`Word`] in rax, or [`Checked`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a Rust function may return to JIT code",
+    note = "`()`, `u64`, `i64`, `usize`, pointers and `transition::Checked` are: an `f64` is returned as its bits, a `u64`; `bool`, `u32` and what else is narrower is widened to `u64`"
+)]
 pub trait RustReturn: sealed::Sealed {
     /// Whether the stub looks at a status.
     const CHECKED: bool;
 }
 
 /// A function that JIT code can call: `extern "C-unwind" fn(*mut Context, ..) -> ..` with up to five words
-/// behind the context, which is the client's own struct that begins with its [`Machine`].
+/// behind the context, which is the client's own struct that begins with its [`Machine`]. A function that is declared
+/// has a type of its own, which is none of these until it is named as a pointer:
+///
+/// ```
+/// use jit_runtime::{memory::CodeHeap, transition::{Gate, Machine}};
+///
+/// #[repr(C)]
+/// struct Context { machine: Machine, count: u64 }
+///
+/// extern "C-unwind" fn count(context: *mut Context, by: u64) -> u64 {
+///     # let _ = (context, by); 0
+/// }
+///
+/// let heap = CodeHeap::probe()?;
+/// let stub = Gate::new(&heap)?.rust_call(&heap, count as extern "C-unwind" fn(_, _) -> _)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "JIT code cannot call `{Self}`",
+    label = "not a pointer `extern \"C-unwind\" fn(*mut Context, ..) -> ..` with up to five words behind the context",
+    note = "name the pointer of a function: `f as extern \"C-unwind\" fn(_, _) -> _`, with a `_` for each argument",
+    note = "what is `fn` or `extern \"C\" fn` must be declared `extern \"C-unwind\" fn`, since a panic may pass through it, and its first argument `*mut Context`"
+)]
 pub trait RustFunction: Copy + sealed::Sealed {
     /// Whether it returns [`Checked`].
     const CHECKED: bool;
@@ -53,15 +88,21 @@ mod sealed {
 }
 
 macro_rules! words {
-    ($($word:ty),*) => {$(
-        impl sealed::Sealed for $word {}
-        impl Word for $word {}
-        impl RustReturn for $word {
+    ($([$($of:tt)*] $word:ty;)*) => {$(
+        impl $($of)* sealed::Sealed for $word {}
+        impl $($of)* Word for $word {}
+        impl $($of)* RustReturn for $word {
             const CHECKED: bool = false;
         }
     )*};
 }
-words!(u64, i64, usize);
+words! {
+    [] u64;
+    [] i64;
+    [] usize;
+    [<T>] *mut T;
+    [<T>] *const T;
+}
 
 impl sealed::Sealed for () {}
 impl RustReturn for () {
@@ -71,10 +112,6 @@ impl sealed::Sealed for Checked {}
 impl RustReturn for Checked {
     const CHECKED: bool = true;
 }
-impl<T> sealed::Sealed for *mut T {}
-impl<T> Word for *mut T {}
-impl<T> sealed::Sealed for *const T {}
-impl<T> Word for *const T {}
 
 macro_rules! functions {
     ($(($($arg:ident),*)),*) => {$(
