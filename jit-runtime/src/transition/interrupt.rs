@@ -90,7 +90,49 @@ impl Link {
 
 impl Machine {
     /// A handle by which any thread interrupts what this machine runs. The machine stays where it is from now
-    /// on, which `Pin` says: a client pins its context.
+    /// on, which `Pin` says: a client pins its context, and says that the machine in it is pinned with it.
+    ///
+    /// ```
+    /// use jit_runtime::transition::{Interrupter, Machine, NativeStack};
+    /// use std::pin::Pin;
+    ///
+    /// #[repr(C)]
+    /// struct Context { machine: Machine, steps: u64 }
+    ///
+    /// impl Context {
+    ///     fn interrupter(self: Pin<&Context>) -> Interrupter {
+    ///         // SAFETY: nothing moves the machine out of a pinned context.
+    ///         unsafe { self.map_unchecked(|context| &context.machine) }.interrupter()
+    ///     }
+    ///
+    ///     /// What native code and [`Gate::enter`](jit_runtime::transition::Gate::enter) get.
+    ///     fn address(self: Pin<&mut Context>) -> *mut Context {
+    ///         // SAFETY: nothing is moved through this pointer.
+    ///         unsafe { self.get_unchecked_mut() }
+    ///     }
+    /// }
+    ///
+    /// let bound = NativeStack::of_this_thread().limit(64 << 10);
+    /// let mut context = Box::pin(Context { machine: Machine::new(bound), steps: 0 });
+    /// let interrupter = context.as_ref().interrupter();
+    /// let entered: *mut Machine = context.as_mut().address().cast();
+    /// # let _ = entered;
+    /// assert!(std::thread::spawn({ let interrupter = interrupter.clone(); move || interrupter.interrupt() }).join().unwrap());
+    /// assert!(context.machine.take_interrupt());
+    /// drop(context);
+    /// assert!(!interrupter.interrupt(), "there is no machine any more");
+    /// ```
+    ///
+    /// A context that lives as long as the program needs no projection, and no `unsafe`:
+    ///
+    /// ```
+    /// # use jit_runtime::transition::Machine;
+    /// # use std::pin::Pin;
+    /// # #[repr(C)] struct Context { machine: Machine, steps: u64 }
+    /// let context: &'static Context = Box::leak(Box::new(Context { machine: Machine::new(0), steps: 0 }));
+    /// let interrupter = Pin::static_ref(&context.machine).interrupter();
+    /// # assert!(interrupter.interrupt() && context.steps == 0);
+    /// ```
     #[must_use]
     pub fn interrupter(self: Pin<&Machine>) -> Interrupter {
         let machine = self.get_ref();
@@ -117,6 +159,9 @@ impl Machine {
 
     /// Set the bound of the stack; a pending interrupt stays pending. The bound before is returned, for clients
     /// that nest runs with bounds of their own.
+    ///
+    /// A machine that goes to another thread needs the bound of that thread's stack before code runs there: nothing
+    /// but the polls of the code ([`poll`]) looks at the bound, and they compare rsp with whatever it is.
     ///
     /// # Panics
     /// If the bound is one that no stack meets: `u64::MAX` for a stack that grows down, 0 for one that grows up.

@@ -13,6 +13,22 @@ use std::sync::Arc;
 
 /// The header of a client's context: its first field, in a `#[repr(C)]` struct. While JIT code runs, r14
 /// holds its address.
+///
+/// Between runs it may go to another thread. The bound does not change by that: where it is one of the thread's stack,
+/// the thread that runs the machine next sets its own first, with [`Machine::set_bound`]. [`super::Gate::enter`] looks
+/// at no bound, and polls take any number for one. With the bound of a stack that lies higher, code stops at its first
+/// poll, as if its stack were used up; with that of one that lies lower, it does not stop at all and runs into the
+/// guard of the stack, where the process ends.
+///
+/// ```
+/// use jit_runtime::transition::{Machine, NativeStack};
+///
+/// let here = || NativeStack::of_this_thread().limit(64 << 10);
+/// let machine = Machine::new(here());
+/// std::thread::spawn(move || {
+///     machine.set_bound(here()); // before `Gate::enter`
+/// });
+/// ```
 #[repr(C)]
 #[derive(Debug)]
 pub struct Machine {
