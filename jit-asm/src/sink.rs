@@ -38,10 +38,14 @@ pub trait Sink {
     }
 }
 
-/// A sink that can link a 32-bit distance to a target of type `T`: a label, or a function.
+/// A sink that can link a 32-bit distance to a target of type `T`: a label, a function, or a constant in memory.
+///
+/// `T` is the value that stands where a template jumps to, calls, or takes the address of something that is placed
+/// later. The sinks of `jit_runtime` know its `stitch::Label`, `Function` and `Constant`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot link a `{T}`",
-    note = "labels and functions want a sink that knows them, such as `jit_runtime`'s `Assembler`; a `Vec<u8>` takes templates without"
+    message = "`{Self}` takes no `{T}` as the target of a jump, a call or an address",
+    note = "in a `jit_runtime::stitch::Assembler` these are, of `jit_runtime::stitch`: a `Label`, from `asm.label()`, for a place in the code; `Function(address)` for what stands at an address in this process; behind `[`, a `Constant`, for a number in memory",
+    note = "a `Vec<u8>` takes templates without such targets only"
 )]
 pub trait LinkSink<T>: Sink {
     /// What to write into a 32-bit field of the piece that comes next, so that it will reach `target`.
