@@ -32,6 +32,8 @@ fn main() {
     x64! { jmp aagin; again: call agian; mov rax, again };
     x64! { mvo rax, rbx; movzxx eax, al; frobnicate };
     x64!(code; mov rax, 5);
+    x64!(code, mov rax, 5; ret);
+    x64!(code -> mov rax, 5; ret);
     x64!( => nop);
     x64!(let code => nop);
 }

@@ -320,24 +320,37 @@ pub(super) fn takes_target(mnemonic: &str) -> bool {
     takes(Distance::Near) || takes(Distance::Short)
 }
 
+/// The answer to a first word that is no mnemonic, where what follows tells what it is instead.
+fn no_word_of_the_table(word: &Name, rest: &[TokenTree]) -> Option<Error> {
+    let text = word.text.as_str();
+    let Err(mismatch) = select::select(text, &[]) else { return None };
+    let Mismatch::UnknownMnemonic { meant, .. } = &mismatch else { return None };
+    let help = match meant {
+        Some(Meant::Else(instead)) => (*instead).to_owned(),
+        Some(_) => return None,
+        None if names::is_taken(text) => return None,
+        None => match rest {
+            [TokenTree::Ident(behind), ..] if select::is_mnemonic(&names::small(&behind.to_string())) => {
+                format!("if it is a label, write `{text}:`")
+            }
+            // `x64!(asm, ..)`, as `write!` has it, and `x64!(asm -> ..)`.
+            [arrow, head, ..] if is_punct(arrow, ',') || is_punct(arrow, '-') && is_punct(head, '>') => {
+                let near = mismatch.note().map_or_else(String::new, |note| note + " ");
+                format!("{near}if it is the sink, write `x64!({text} => ..)`")
+            }
+            _ => return None,
+        },
+    };
+    Some(Error::new(Extent::one(word.span), mismatch.message()).help(help))
+}
+
 /// The answer to a first word behind which the operands need not be read.
 fn refused_mnemonic(mnemonic: &Name, rest: &[TokenTree]) -> Option<Error> {
     let at = Extent::one(mnemonic.span);
     let text = mnemonic.text.as_str();
     let known = select::is_mnemonic(text);
-    if !known && let Err(Mismatch::UnknownMnemonic { meant, .. }) = select::select(text, &[]) {
-        if let Some(Meant::Else(instead)) = meant {
-            let message = format!("`{text}` is no instruction of the table");
-            return Some(Error::new(at, message).help(instead));
-        }
-        if meant.is_none()
-            && !names::is_taken(text)
-            && let [TokenTree::Ident(behind), ..] = rest
-            && select::is_mnemonic(&names::small(&behind.to_string()))
-        {
-            let message = format!("`{text}` is no instruction of the table");
-            return Some(Error::new(at, message).help(format!("if it is a label, write `{text}:`")));
-        }
+    if !known && let Some(error) = no_word_of_the_table(mnemonic, rest) {
+        return Some(error);
     }
     if let [TokenTree::Group(group)] = rest
         && group.delimiter() == Delimiter::Parenthesis
