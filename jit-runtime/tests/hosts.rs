@@ -8,7 +8,7 @@
 
 use expect_test::expect;
 use jit_runtime::memory::{CodeHeap, HeapOptions, MemoryError, Policy, Strategy};
-use jit_runtime::stitch::{Assembler, Code, StitchError};
+use jit_runtime::stitch::{Assembler, Code, CodePtr, PatchPoint, StitchError};
 use jit_runtime::x64;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -216,16 +216,17 @@ fn a_process_that_denies_itself_new_code_says_so() {
     "#]].assert_eq(&text);
 }
 
-/// A filter that refuses some calls with EPERM, as sandboxes have it.
-fn refuse(calls: &[libc::c_long]) {
-    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)];
-    for &call in calls {
-        let jump = statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32);
-        program.push(libc::sock_filter { jf: 1, ..jump });
-        program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32));
-    }
-    program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW));
+fn statement(code: u32, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
+}
+
+/// The next statement is for this value, and skipped for any other.
+fn only_for(value: u32) -> libc::sock_filter {
+    libc::sock_filter { jf: 1, ..statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value) }
+}
+
+/// Have the kernel run a filter at every system call of this process from now on.
+fn filter(mut program: Vec<libc::sock_filter>) {
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: this request sets a flag of the process and takes no pointer.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
@@ -233,6 +234,87 @@ fn refuse(calls: &[libc::c_long]) {
     // SAFETY: the program and its instructions live until the call returns, which copies them.
     let done = unsafe { libc::prctl(libc::PR_SET_SECCOMP, filter, &raw const program) };
     assert_eq!(done, 0);
+}
+
+const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+const ANSWER: u32 = libc::BPF_RET | libc::BPF_K;
+
+/// Some calls are refused with EPERM, as sandboxes have it.
+fn refuse(calls: &[libc::c_long]) {
+    let number = std::mem::offset_of!(libc::seccomp_data, nr) as u32;
+    let mut program = vec![statement(LOAD, number)];
+    for &call in calls {
+        program.push(only_for(call as u32));
+        program.push(statement(ANSWER, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32));
+    }
+    program.push(statement(ANSWER, libc::SECCOMP_RET_ALLOW));
+    filter(program);
+}
+
+/// Whoever asks for a page that is writable and executable dies of it.
+fn deny_writable_and_executable() {
+    let (number, arguments) =
+        (std::mem::offset_of!(libc::seccomp_data, nr), std::mem::offset_of!(libc::seccomp_data, args));
+    // The third argument of all that set rights; its lower half comes first.
+    let rights = arguments as u32 + 16;
+    let both = (libc::PROT_WRITE | libc::PROT_EXEC) as u32;
+    let calls = [libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_pkey_mprotect];
+    let mut program = vec![statement(LOAD, number as u32)];
+    for (at, call) in calls.into_iter().enumerate() {
+        // Any of them goes on behind the next statement, which lets all other calls pass.
+        let behind = (calls.len() - at) as u8;
+        program.push(libc::sock_filter { jt: behind, jf: 0, ..only_for(call as u32) });
+    }
+    program.extend([
+        statement(ANSWER, libc::SECCOMP_RET_ALLOW),
+        statement(LOAD, rights),
+        statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, both),
+        only_for(both),
+        statement(ANSWER, libc::SECCOMP_RET_KILL_PROCESS),
+        statement(ANSWER, libc::SECCOMP_RET_ALLOW),
+    ]);
+    filter(program);
+}
+
+/// Not even for a moment, which a look at the pages might miss: over the whole life of code, and while regions come,
+/// grow and go.
+#[test]
+fn no_call_asks_for_memory_that_is_writable_and_executable() {
+    const NAME: &str = "no_call_asks_for_memory_that_is_writable_and_executable";
+    if plays("asks for both") || plays("asks for nothing of the kind") {
+        deny_writable_and_executable();
+        for strategy in BOTH {
+            let small = HeapOptions { region_size: 12 << 10, step: 1, ..HeapOptions::new(strategy) };
+            let heap = CodeHeap::with(small).expect("Linux on x86-64");
+            let publish = |value| -> (Code, PatchPoint, CodePtr) {
+                let mut asm = Assembler::new();
+                let end = asm.label();
+                x64!(asm => mov eax, {value}; jmp {end: patchable});
+                let (point, over) = (asm.last_patch_point().expect("just emitted"), asm.offset());
+                (0..2900).for_each(|_| x64!(asm => nop));
+                asm.bind(end);
+                x64!(asm => ret);
+                (asm.seal().expect("bound").publish(&heap).expect("room"), point, over)
+            };
+            let codes: Vec<_> = (0..16).map(publish).collect();
+            assert!(heap.stats().regions > 2 && heap.stats().mapped > 40 << 10, "{heap:?}");
+            for (value, (code, point, over)) in codes.iter().enumerate() {
+                // SAFETY: the jump over instructions that do nothing goes to the first of them.
+                unsafe { code.retarget(*point, *over) }.expect("the host allows it");
+                assert_eq!(call(code), value as i32);
+            }
+        }
+        let (both, flags) = (libc::PROT_WRITE | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        if plays("asks for both") {
+            // SAFETY: address space that nothing uses.
+            unsafe { libc::mmap(std::ptr::null_mut(), 4096, both, flags, -1, 0) };
+        }
+        return;
+    }
+    let found = play(NAME, "asks for both").status;
+    assert_eq!(found.signal(), Some(libc::SIGSYS), "the filter finds what it is to find");
+    let heaps = play(NAME, "asks for nothing of the kind").status;
+    assert!(heaps.success(), "{heaps}");
 }
 
 /// Without memory files the flip is taken; without changes of protection nothing is; and without the barrier,
