@@ -19,7 +19,6 @@ templates! {
 }
 
 type Level = [(char, fn(&mut Assembler, Xmm, Xmm)); 2];
-
 /// What binds weaker comes first.
 const OPERATORS: [Level; 2] = [[('+', add), ('-', subtract)], [('*', multiply), ('/', divide)]];
 
@@ -124,8 +123,9 @@ pub(crate) fn evaluate(text: &str, known: &mut Variables, heap: &CodeHeap) -> Re
 }
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let (options, texts): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|text| text == "--asm");
-    if texts.iter().any(|text| text == "--help") {
+    let given = std::env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned());
+    let (options, texts): (Vec<_>, Vec<_>) = given.partition(|text| text == "--asm");
+    if texts.iter().any(|text| text == "--help" || text == "-h") {
         println!("usage: expression [--asm] ['NAME = EXPRESSION; EXPRESSION' ..]; without any, at a prompt");
         return Ok(ExitCode::SUCCESS);
     }

@@ -14,12 +14,20 @@ use support::{Arguments, finish, load, print_code, run, tiers};
 
 const SOURCE: &str = include_str!("../jit-vm/programs/fib.txt");
 
+/// The interpreter, which goes first, takes some twenty seconds for it.
+const MOST: i64 = 42;
+
 fn main() -> ExitCode {
     finish(show())
 }
 
 fn show() -> Result<(), Box<dyn Error>> {
     let Some(Arguments { number, asm }) = Arguments::read("fib", 30)? else { return Ok(()) };
+    if number > MOST {
+        return Err(
+            format!("fib({number}) by recursion would take minutes and more; give {MOST} at most").into()
+        );
+    }
     let (program, fib) = load(SOURCE, "fib")?;
     let mut out = io::stdout();
     let mut interpreter = None;

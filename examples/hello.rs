@@ -1,4 +1,5 @@
-//! A function in assembly, made while the program runs and called from Rust: `cargo run --example hello`.
+//! A function in assembly, made while the program runs and called from Rust: `cargo run --example hello`. It takes no
+//! arguments.
 #![allow(unsafe_code)] // what machine code does, only you can vouch for
 
 use jit_runtime::{memory::CodeHeap, stitch::Assembler, x64};

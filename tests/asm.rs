@@ -215,6 +215,13 @@ fn wrong_flags_are_refused() {
     "#]],
     );
     check(
+        &[" ; "],
+        &expect![[r#"
+        error: there is no instruction in it; try `--help`
+        exit status 1
+    "#]],
+    );
+    check(
         &[],
         &expect![[r#"
         error: no instructions are given

@@ -239,6 +239,7 @@ fn wrong_command_lines() {
             line(&["--tape"]),
             line(&["--tape", "0", "a"]),
             line(&["--tapes", "a"]),
+            line(&["-t"]),
             line(&["a", "b"]),
             line(&["no/such.bf"]),
         ]
@@ -248,6 +249,7 @@ fn wrong_command_lines() {
             error: `--tape` wants a number of cells behind it
             error: `--tape 0`: a number from 1 to 2147483647 is wanted
             error: `--tapes` is no option; try `--help`
+            error: `-t` is no option; try `--help`
             error: two files, a and b; give one
             error: no/such.bf: No such file or directory (os error 2)
         "#]],

@@ -21,8 +21,8 @@ impl Arguments {
     /// Read the command line; `None` if it asked for help, which has then been printed.
     pub(crate) fn read(name: &str, default: i64) -> Result<Option<Arguments>, String> {
         let (mut given, mut asm) = (None, false);
-        for argument in std::env::args().skip(1) {
-            match argument.as_str() {
+        for argument in std::env::args_os().skip(1) {
+            match &*argument.to_string_lossy() {
                 "--asm" => asm = true,
                 "--help" | "-h" => {
                     println!("usage: {name} [N] [--asm]\n");

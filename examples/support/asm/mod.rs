@@ -131,6 +131,10 @@ fn one(text: &str, verify: bool, out: &mut impl Write, errors: &mut impl Write) 
             }
             Ok(1)
         }
+        Ok(assembled) if assembled.stmts.is_empty() => {
+            writeln!(errors, "error: there is no instruction in it; try `--help`")?;
+            Ok(1)
+        }
         Ok(assembled) => {
             report::template(out, text, &assembled)?;
             let agrees = !verify || verify::verify(&assembled, out)?;

@@ -58,7 +58,7 @@ impl Arguments {
                             )
                         })?;
                 }
-                Some(other) if other.starts_with("--") => {
+                Some(other) if other.starts_with('-') => {
                     return Err(format!("`{other}` is no option; try `--help`"));
                 }
                 _ => {
@@ -87,6 +87,8 @@ pub(crate) fn run(
     let name = arguments.file.display();
     let source = std::fs::read(&arguments.file).map_err(|e| format!("{name}: {e}"))?;
     let place = |at| place(&source, at);
+    let tape = Vec::<u8>::new().try_reserve_exact(arguments.tape);
+    tape.map_err(|_| format!("there is no memory for {} cells; give a smaller `--tape`", arguments.tape))?;
 
     let start = Instant::now();
     let compiled = Compiled::new(&source, arguments.tape).map_err(|refused| match &refused {
