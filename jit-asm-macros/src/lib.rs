@@ -104,7 +104,7 @@ use proc_macro::TokenStream;
 /// | `add rax, {n: i8}` | that type; `u8` to `u64` where the instruction does not extend the sign | the immediate |
 /// | `mov rax, [rbp + {d}]` | `i32`; `{d: i8}` forces one byte | the displacement |
 /// | `add {r: r64}, 1`, `[{r: r64} + 8]` | a `Gpr` at 64, 32, 16 or 8 bits; 64 in an address | the register |
-/// | `[rax + {i: r64}*8]` | an `IndexGpr`, which cannot be rsp | the index |
+/// | `[rax + {i: r64}*8]` | an `IndexGpr`, from `Gpr::index` of any register but rsp | the index |
 /// | `addsd {x: xmm}, xmm1`, `vaddpd ymm0, {y: ymm}, ymm1` | an `Xmm`, as an index of a gather too | the register |
 /// | `add rax, {s: rm64}` | an `Rm`, which is a register or memory; `rm8` to `rm64` | the whole operand |
 /// | `add rax, {s: rmi64}` | an `Rmi`, which may be a constant too; `rmi32` and `rmi64` | the whole operand |

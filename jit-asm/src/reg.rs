@@ -82,7 +82,16 @@ impl fmt::Display for Gpr {
     }
 }
 
-/// A general register that can be an index of a memory operand: any but rsp.
+/// A general register that can be an index of a memory operand: any but rsp. A hole of an index takes one and no
+/// [`Gpr`], from which [`Gpr::index`] makes it:
+///
+/// ```
+/// use jit_asm::{Gpr, IndexGpr};
+///
+/// let index: IndexGpr = Gpr::R12.index().expect("any but rsp"); // x64!(asm => mov rax, [rdi + {index: r64}*8])
+/// assert_eq!(index.gpr(), Gpr::R12);
+/// assert_eq!(Gpr::Rsp.index(), None);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct IndexGpr(Gpr);
 
