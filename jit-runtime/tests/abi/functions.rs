@@ -3,7 +3,7 @@
 use crate::{caller, entry_point, function, heap, publish};
 use arbtest::arbitrary::{self, Unstructured};
 use expect_test::{Expect, expect};
-use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use jit_runtime::abi::{CFunction, CFunctionError, Kind, Value};
 use jit_runtime::jit_asm::Rm;
 use jit_runtime::observe::disassemble;
@@ -144,6 +144,40 @@ fn two_hundred_locals_outlive_calls() {
     assert_eq!(caller::call(entry.code().address(), &[(Kind::W64, 3)]).wrong(), None);
 }
 
+/// How many loops take a page of stack, touch it where rsp is then, and go on with the next.
+fn loops_over_pages(code: &Code) -> usize {
+    let instructions = instructions(code);
+    let takes_a_page = |i: &Instruction| {
+        let to = (i.mnemonic(), i.op0_kind(), i.op0_register());
+        to == (Mnemonic::Sub, OpKind::Register, Register::RSP)
+            && i.op1_kind() == OpKind::Immediate32to64
+            && i.immediate32to64() == 4096
+    };
+    let touches_the_last_word = |i: &Instruction| {
+        (i.mnemonic(), i.op0_kind(), i.op1_kind()) == (Mnemonic::Or, OpKind::Memory, OpKind::Immediate8to64)
+            && (i.memory_base(), i.memory_index()) == (Register::RSP, Register::None)
+            && (i.memory_displacement64(), i.immediate8to64()) == (0, 0)
+    };
+    let goes_on = |i: &Instruction, to: &Instruction| {
+        i.mnemonic() == Mnemonic::Jne && i.near_branch_target() == to.ip()
+    };
+    let is_loop = |all: &&[Instruction]| {
+        takes_a_page(&all[0])
+            && touches_the_last_word(&all[1])
+            && all[2].mnemonic() == Mnemonic::Cmp
+            && goes_on(&all[3], &all[0])
+    };
+    instructions.windows(4).filter(is_loop).count()
+}
+
+/// The most that one instruction takes of the stack.
+fn largest_step(code: &Code) -> u64 {
+    let steps = instructions(code).into_iter().filter(|i| {
+        i.mnemonic() == Mnemonic::Sub && i.op0_kind() == OpKind::Register && i.op0_register() == Register::RSP
+    });
+    steps.map(|i| i.immediate(1)).max().unwrap_or(0)
+}
+
 /// A frame of many pages touches each before it is used: a thread's guard page is not skipped.
 #[test]
 fn large_frames_are_made_page_by_page() {
@@ -158,8 +192,9 @@ fn large_frames_are_made_page_by_page() {
         });
         assert_eq!(entry.call(40, 1), 42);
         assert_eq!(caller::call(entry.code().address(), &[]).wrong(), None, "{bytes}");
-        let touches = instructions(entry.code()).iter().any(|i| i.mnemonic() == Mnemonic::Or);
-        assert_eq!(touches, bytes >= 4096 - 16, "{bytes}");
+        let has_pages = bytes >= 4096 - 16;
+        assert_eq!(loops_over_pages(entry.code()), usize::from(has_pages), "{bytes}");
+        assert!(largest_step(entry.code()) <= 4096, "{bytes}");
     }
 }
 
