@@ -262,3 +262,15 @@ fn the_output_stands_alone() {
     assert_eq!(command("cat.bf", ",[.,]", &[]), "in");
     assert_eq!(command("empty.bf", "no operations at all", &["--asm"]), "");
 }
+
+/// Of both ways to run a program, on standard error; digits and units of times are left out.
+#[test]
+fn times_are_told_apart_from_the_output() {
+    let (file, mut output, mut errors) = (File::with("timed.bf", ",[.,]"), vec![], vec![]);
+    brainfuck::run(&[file.0.clone().into()], &b"in"[..], &mut output, &mut errors).expect("it ends");
+    assert_eq!(output, b"in");
+    let told = String::from_utf8(errors).expect("text");
+    let words = told.split(|c: char| !c.is_alphabetic()).filter(|word| word.chars().count() > 2);
+    let words = words.collect::<Vec<_>>().join(" ");
+    assert_eq!(words, "compiled operations bytes code ran interpreted times long with the same output");
+}
