@@ -28,6 +28,7 @@
 use super::map::{FrameMaps, MapEntry};
 use crate::stitch::{Assembler, Label, Sealed, SourcePosition};
 use crate::templates;
+use std::mem;
 
 templates! {
     /// Never runs: it keeps an exit away from the name of the one in front.
@@ -67,6 +68,8 @@ templates! {
 #[derive(Debug, Default)]
 pub struct CallExits {
     calls: Vec<Call>,
+    /// How many of them have had their exits emitted.
+    emitted: usize,
 }
 
 #[derive(Debug)]
@@ -114,19 +117,30 @@ impl CallExits {
             }
             asm.unmark();
         });
+        self.emitted = self.calls.len();
     }
 
     /// Place the maps of the calls and of their exits, and forget them. [`FrameMaps::finish`] is the caller's.
     ///
     /// # Panics
-    /// If [`CallExits::emit`] was not called before sealing.
+    /// If [`CallExits::emit`] was not called before sealing, or if `sealed` comes from another assembler than the calls,
+    /// which shows where it has no such labels.
+    #[track_caller]
     pub fn place(&mut self, sealed: &Sealed, maps: &mut FrameMaps) {
-        let at = |label| sealed.offset_of(label).expect("`emit` binds the exits of all calls").0;
+        let (calls, emitted) = (self.calls.len(), mem::take(&mut self.emitted));
+        assert!(
+            emitted == calls,
+            "{calls} calls have exits, and {emitted} of these were emitted: `CallExits::emit` comes behind the last call, before the code is sealed"
+        );
+        let at = |label| sealed.offset_of(label).map(|at| at.0);
         for call in self.calls.drain(..) {
-            let (behind, exit) = (at(call.behind), at(call.exit));
+            let (Some(behind), Some(exit), Some(name)) = (at(call.behind), at(call.exit), at(call.name))
+            else {
+                panic!("this code comes from another assembler than the calls: it has no such labels")
+            };
             maps.place(call.during.1, behind);
             maps.place(call.during.1, exit);
-            maps.place(call.after.1, at(call.name));
+            maps.place(call.after.1, name);
             maps.place_exit(behind, exit);
         }
     }
@@ -134,5 +148,6 @@ impl CallExits {
     /// Forget all calls, when the code is thrown away.
     pub fn clear(&mut self) {
         self.calls.clear();
+        self.emitted = 0;
     }
 }

@@ -1,9 +1,12 @@
 //! Frame maps: what is written reads back, and rebuilding puts every word where it belongs.
 
+use super::CallExits;
 use super::map::{FrameMaps, FrameMemory, FrameState, Registers, Source, WordAt};
+use crate::stitch::{Assembler, Sealed, SourcePosition};
 use arbtest::arbitrary::{Result, Unstructured};
 use jit_asm::{Gpr, Xmm};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn any_state(u: &mut Unstructured<'_>) -> Result<FrameState> {
     let words = (0..u.int_in_range(0..=6)?)
@@ -104,4 +107,41 @@ fn an_entry_from_before_its_maps_were_cleared_is_placed_nowhere() {
     let entry = maps.write(0, std::iter::empty());
     maps.clear();
     maps.place(entry, 0);
+}
+
+/// Code with calls that have exits, which are emitted or not.
+fn code_with_calls(calls: usize, emit: bool, maps: &mut FrameMaps) -> (CallExits, Sealed) {
+    let (mut asm, mut exits) = (Assembler::new(), CallExits::new());
+    for _ in 0..calls {
+        let at = (SourcePosition(1), maps.write(0, [].into_iter()));
+        exits.behind_call(&mut asm, at, at);
+    }
+    let common = asm.bound_label();
+    if emit {
+        exits.emit(&mut asm, common);
+    }
+    (exits, asm.seal().expect("every label is bound that something jumps to"))
+}
+
+#[test]
+fn exits_that_cannot_be_placed_say_why() {
+    let mut maps = FrameMaps::new();
+    let mut said = |(mut exits, sealed): (CallExits, Sealed)| {
+        let panicked =
+            catch_unwind(AssertUnwindSafe(|| exits.place(&sealed, &mut maps))).expect_err("a panic");
+        match panicked.downcast::<String>() {
+            Ok(text) => *text,
+            Err(text) => text.downcast::<&str>().expect("a text").to_string(),
+        }
+    };
+    assert_eq!(
+        said(code_with_calls(2, false, &mut FrameMaps::new())),
+        "2 calls have exits, and 0 of these were emitted: `CallExits::emit` comes behind the last call, before the code is sealed"
+    );
+    let (exits, _) = code_with_calls(2, true, &mut FrameMaps::new());
+    let (_, other) = code_with_calls(0, true, &mut FrameMaps::new());
+    assert_eq!(
+        said((exits, other)),
+        "this code comes from another assembler than the calls: it has no such labels"
+    );
 }

@@ -11,17 +11,21 @@
 //!
 //! **Invariants.** Code is listed under each fact that it relies on, from its installation to the fact's next change,
 //! and until then also when it has been replaced: frames of it may go on. Freed code is listed nowhere, or the
-//! next code at its address would be taken for it.
+//! next code at its address would be taken for it. A fact knows its registry, which refuses those of others.
 //!
 //! **Cost.** To state, look at or compare a fact is an index. To rely on p of them is p insertions in ordered sets,
 //! and as much to be forgotten; a change takes the set of its dependants and touches no other fact.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The number of a fact.
+/// The number of a fact, in the registry that stated it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Assumption(u32);
+pub struct Assumption {
+    registry: u64,
+    number: u32,
+}
 
 /// A fact as it was when somebody looked: what code relies on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -47,7 +51,7 @@ pub struct Outdated {
 
 impl fmt::Display for Outdated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "code relies on assumption {}, which has changed; compile it anew", self.assumption.0)
+        write!(f, "code relies on assumption {}, which has changed; compile it anew", self.assumption.number)
     }
 }
 
@@ -56,6 +60,8 @@ impl std::error::Error for Outdated {}
 /// All facts of a client, and the code that relies on them. `K` names a piece of code: its start address will do.
 #[derive(Debug)]
 pub struct Assumptions<K> {
+    /// No other of this process has it.
+    serial: u64,
     facts: Vec<Fact<K>>,
     /// What each piece of code is, or was, listed under.
     relies_on: BTreeMap<K, Vec<Assumption>>,
@@ -69,7 +75,9 @@ struct Fact<K> {
 
 impl<K> Default for Assumptions<K> {
     fn default() -> Self {
-        Assumptions { facts: vec![], relies_on: BTreeMap::new() }
+        static REGISTRIES: AtomicU64 = AtomicU64::new(0);
+        let serial = REGISTRIES.fetch_add(1, Ordering::Relaxed);
+        Assumptions { serial, facts: vec![], relies_on: BTreeMap::new() }
     }
 }
 
@@ -87,7 +95,18 @@ impl<K> Assumptions<K> {
     pub fn state(&mut self) -> Assumption {
         let number = u32::try_from(self.facts.len()).expect("fewer than 2^32 assumptions");
         self.facts.push(Fact { version: 0, dependants: BTreeSet::new() });
-        Assumption(number)
+        Assumption { registry: self.serial, number }
+    }
+
+    /// Where it stands among the facts.
+    #[track_caller]
+    fn index(&self, Assumption { registry, number }: Assumption) -> usize {
+        assert!(
+            registry == self.serial,
+            "assumption {number} was stated by another registry; this one has {} of its own, and knows only those",
+            self.facts.len()
+        );
+        number as usize
     }
 
     /// The fact as it is now, to rely on.
@@ -95,8 +114,9 @@ impl<K> Assumptions<K> {
     /// # Panics
     /// If the fact is another registry's.
     #[must_use]
+    #[track_caller]
     pub fn premise(&self, assumption: Assumption) -> Premise {
-        Premise { assumption, version: self.facts[assumption.0 as usize].version }
+        Premise { assumption, version: self.facts[self.index(assumption)].version }
     }
 
     /// Whether the fact has not changed since.
@@ -104,6 +124,7 @@ impl<K> Assumptions<K> {
     /// # Panics
     /// If the fact is another registry's.
     #[must_use]
+    #[track_caller]
     pub fn holds(&self, premise: &Premise) -> bool {
         self.premise(premise.assumption) == *premise
     }
@@ -115,11 +136,14 @@ impl<K> Assumptions<K> {
     ///
     /// # Panics
     /// If a fact is another registry's.
+    #[track_caller]
     pub fn check(&self, premises: &[Premise]) -> Result<(), Outdated> {
-        match premises.iter().find(|premise| !self.holds(premise)) {
-            None => Ok(()),
-            Some(premise) => Err(Outdated { assumption: premise.assumption }),
+        for premise in premises {
+            if !self.holds(premise) {
+                return Err(Outdated { assumption: premise.assumption });
+            }
         }
+        Ok(())
     }
 }
 
@@ -131,6 +155,7 @@ impl<K: Ord + Copy> Assumptions<K> {
     ///
     /// # Panics
     /// If a fact is another registry's.
+    #[track_caller]
     pub fn rely(&mut self, code: K, premises: &[Premise]) -> Result<(), Outdated> {
         self.check(premises)?;
         if premises.is_empty() {
@@ -138,7 +163,8 @@ impl<K: Ord + Copy> Assumptions<K> {
         }
         let listed = self.relies_on.entry(code).or_default();
         for Premise { assumption, .. } in premises {
-            if self.facts[assumption.0 as usize].dependants.insert(code) {
+            // It is of this registry, as `check` has seen.
+            if self.facts[assumption.number as usize].dependants.insert(code) {
                 listed.push(*assumption);
             }
         }
@@ -151,8 +177,10 @@ impl<K: Ord + Copy> Assumptions<K> {
     /// # Panics
     /// If the fact is another registry's.
     #[must_use = "code that relied on the fact is wrong from here on"]
+    #[track_caller]
     pub fn refute(&mut self, assumption: Assumption) -> BTreeSet<K> {
-        let fact = &mut self.facts[assumption.0 as usize];
+        let fact = self.index(assumption);
+        let fact = &mut self.facts[fact];
         fact.version += 1;
         std::mem::take(&mut fact.dependants)
     }
@@ -160,7 +188,7 @@ impl<K: Ord + Copy> Assumptions<K> {
     /// `code` was freed. Code that relies on nothing may be forgotten too.
     pub fn forget(&mut self, code: K) {
         for assumption in self.relies_on.remove(&code).into_iter().flatten() {
-            self.facts[assumption.0 as usize].dependants.remove(&code);
+            self.facts[assumption.number as usize].dependants.remove(&code);
         }
     }
 

@@ -27,15 +27,27 @@ impl EntryTable {
     /// # Panics
     /// If the table has no such function.
     #[must_use]
+    #[track_caller]
     pub fn get(&self, function: usize) -> usize {
-        self.entries[function].load(Ordering::Relaxed)
+        self.entry(function).load(Ordering::Relaxed)
     }
 
     /// Let later calls of `function` go to `address`. Calls that are under way go on where they are.
     ///
     /// # Panics
     /// If the table has no such function.
+    #[track_caller]
     pub fn set(&self, _: &Safepoint<'_>, function: usize, address: usize) {
-        self.entries[function].store(address, Ordering::Release);
+        self.entry(function).store(address, Ordering::Release);
+    }
+
+    #[track_caller]
+    fn entry(&self, function: usize) -> &AtomicUsize {
+        let len = self.entries.len();
+        assert!(
+            function < len,
+            "there is no function {function} in this entry table, which has {len}, from 0"
+        );
+        &self.entries[function]
     }
 }

@@ -5,6 +5,7 @@ use super::{Assumption, Assumptions, CodeMap, EntryTable, Outdated, Premise, Ret
 use crate::transition::{Machine, Safepoint};
 use arbtest::arbitrary::{Result, Unstructured};
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 #[test]
@@ -40,6 +41,43 @@ fn an_entry_stays_where_it_is_and_changes_what_it_says() {
     table.set(&at, 1, 7);
     assert_eq!((table.get(0), table.get(1), table.get(2)), (100, 7, 102));
     assert_eq!(table.address(), address);
+}
+
+/// What is said by a panic.
+fn said<R>(body: impl FnOnce() -> R) -> String {
+    let panicked = catch_unwind(AssertUnwindSafe(|| drop(body()))).expect_err("a panic");
+    *panicked.downcast::<String>().expect("a text with numbers")
+}
+
+#[test]
+fn a_function_that_is_not_in_the_table_is_named() {
+    let table = EntryTable::new(3, |n| n);
+    let mut machine = Machine::new(0);
+    let at = Safepoint::outside(&mut machine).expect("nothing is entered");
+    let wanted = |n: usize| format!("there is no function {n} in this entry table, which has 3, from 0");
+    assert_eq!(said(|| table.get(3)), wanted(3));
+    assert_eq!(said(|| table.set(&at, 9, 7)), wanted(9));
+}
+
+#[test]
+fn a_fact_of_another_registry_is_refused() {
+    let (mut one, mut other) = (Assumptions::<u32>::new(), Assumptions::<u32>::new());
+    one.state();
+    other.state();
+    let fact = other.state();
+    let premise = other.premise(fact);
+    let wanted =
+        "assumption 1 was stated by another registry; this one has 1 of its own, and knows only those";
+    assert_eq!(said(|| one.premise(fact)), wanted);
+    // There is a fact of this number here now, of the same version.
+    one.state();
+    let wanted = wanted.replace("has 1", "has 2");
+    assert_eq!(said(|| one.holds(&premise)), wanted);
+    assert_eq!(said(|| one.check(&[premise])), wanted);
+    assert_eq!(said(|| one.rely(7, &[premise])), wanted);
+    assert_eq!(said(|| one.refute(fact)), wanted);
+    assert_eq!(one.dependants(), 0);
+    assert!(other.holds(&premise));
 }
 
 #[test]
