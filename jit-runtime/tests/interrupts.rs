@@ -5,17 +5,20 @@
 
 mod support;
 
-use jit_runtime::frame::{enter_frame, leave_frame};
+use jit_runtime::frame::{enter_frame, enter_frame_sized, leave_frame};
 use jit_runtime::memory::CodeHeap;
 use jit_runtime::stitch::{Assembler, Code, Function};
 use jit_runtime::transition::{
     Checked, Cut, Interrupter, Machine, NativeStack, RustFunction, poll, rust_call_keeping,
 };
 use jit_runtime::{Gpr, RegSet, Xmm, templates, x64};
+use std::io::Write as _;
 use std::num::NonZeroU64;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use support::{Context, context, enter, heap, publish};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+use support::{Context, context, heap, publish};
 
 const OVERFLOW: u64 = 1;
 const INTERRUPTED: u64 = 2;
@@ -48,9 +51,26 @@ fn stub(heap: &CodeHeap, context: &Context, kept: RegSet, function: impl RustFun
     publish(heap, |asm| rust_call_keeping(asm, context.gate.cut(), kept, function))
 }
 
-/// How often the loops below go round when nobody stops them: long enough for everybody who wants to, and an end for
-/// a test that fails.
-const ENDLESS: u64 = 1 << 33;
+/// How often the loops below go round when nobody stops them: for hours.
+const ENDLESS: u64 = 1 << 43;
+
+/// How long code may take to stop. It is no claim of how fast that is: a test that hangs is to fail.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Enter `code` from Rust, and end the process if that does not end.
+fn enter(context: *mut Context, code: usize, base: u64) -> Result<(u64, u64), Cut> {
+    let (done, is_done) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if is_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            // Past the capture of test output, which ends with the process.
+            let _ = writeln!(std::io::stderr(), "code that was to be interrupted runs on and on");
+            std::process::abort();
+        }
+    });
+    let result = support::enter(context, code, base);
+    drop(done);
+    result
+}
 
 /// `while counter != 0 { counter -= 1; poll }`, with the counter in rbx.
 fn endless(heap: &CodeHeap, slow: &Code) -> Code {
@@ -129,6 +149,51 @@ fn recursion_stops_for_the_stack_or_for_a_request() {
     };
     assert_eq!(run(false), Err(Cut { status: OVERFLOW }));
     assert_eq!(run(true), Err(Cut { status: INTERRUPTED }));
+}
+
+/// A recursion that runs, and that would neither end soon nor need much of the stack, is stopped at the poll of some
+/// prologue: wherever it is.
+#[test]
+fn an_interrupt_stops_a_running_recursion() {
+    let heap = heap();
+    let mut context = pinned(&heap);
+    let slow = stub(&heap, &context, RegSet::EMPTY, stop as Stop);
+    let calls = std::mem::offset_of!(Context, body) as i32;
+    let fibonacci = publish(&heap, |asm| {
+        let (again, end, late) = (asm.bound_label(), asm.label(), asm.label());
+        let size = enter_frame_sized(asm);
+        poll(asm, late);
+        x64!(asm => lock inc qword [r14 + {calls}]; mov rax, rbx; cmp rbx, 2; jl {end});
+        x64!(asm => mov [rbp - 8], rbx; dec rbx; call {again}; mov [rbp - 16], rax);
+        x64!(asm => mov rbx, [rbp - 8]; sub rbx, 2; call {again}; add rax, [rbp - 16]);
+        asm.bind(end);
+        leave_frame(asm);
+        asm.bind(late);
+        x64!(asm => call {Function(slow.address())}; ud2);
+        size.set(asm, 2);
+    });
+    context.machine.set_bound(NativeStack::of_this_thread().limit(128 << 10));
+    let interrupter = interrupter(&context);
+    for _ in 0..20 {
+        let at = address(&mut context);
+        // SAFETY: the context is pinned and alive.
+        let calls = unsafe { &raw mut (*at).body };
+        // SAFETY: as above; only code changes the field meanwhile, by atomic additions.
+        let calls = unsafe { AtomicUsize::from_ptr(calls) };
+        calls.store(0, Ordering::Relaxed);
+        let (other, code) = (interrupter.clone(), fibonacci.address());
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while calls.load(Ordering::Relaxed) < 1000 {
+                    std::thread::yield_now();
+                }
+                assert!(other.interrupt());
+            });
+            assert_eq!(enter(at, code, 90), Err(Cut { status: INTERRUPTED }));
+        });
+        assert!(calls.load(Ordering::Relaxed) >= 1000, "it ran");
+        assert_eq!(enter(at, code, 20).map(|r| r.0), Ok(6765), "and runs again");
+    }
 }
 
 /// A request that comes while an inner run is entered with a bound of its own stops the inner run, is taken there,
