@@ -10,6 +10,12 @@ use crate::memory::CodeHeap;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 use crate::memory::undivided;
 
+#[cfg(test)]
+thread_local! {
+    /// Records that this thread had registered, in all, and how many of them are.
+    static COUNTS: core::cell::Cell<(usize, usize)> = const { core::cell::Cell::new((0, 0)) };
+}
+
 /// A record that the unwinder knows, until this is dropped.
 pub(super) struct Registered {
     record: Box<[u8]>,
@@ -45,6 +51,8 @@ impl Registered {
         unsafe {
             host::__register_frame(record.as_ptr());
         }
+        #[cfg(test)]
+        COUNTS.set((COUNTS.get().0 + 1, COUNTS.get().1 + 1));
         Registered { record }
     }
 }
@@ -58,6 +66,8 @@ impl Drop for Registered {
         unsafe {
             host::__deregister_frame(self.record.as_ptr());
         }
+        #[cfg(test)]
+        COUNTS.set((COUNTS.get().0, COUNTS.get().1 - 1));
         let _ = &self.record;
     }
 }
@@ -77,4 +87,76 @@ pub(super) fn describe(heap: &CodeHeap, record: fn(usize, usize) -> Result<Vec<u
         });
     }
     is_supported()
+}
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+mod tests {
+    use super::COUNTS;
+    use crate::abi::{CFunction, Value};
+    use crate::frame::{enter_frame, leave_frame};
+    use crate::memory::{CodeHeap, HeapOptions, Strategy};
+    use crate::stitch::{Assembler, Code, Sealed};
+    use crate::transition::{CHeap, EntryPoint, Gate, Machine};
+
+    const FUNCTIONS: usize = 500;
+
+    fn body() -> Sealed {
+        let mut asm = Assembler::new();
+        enter_frame(&mut asm);
+        leave_frame(&mut asm);
+        asm.seal().expect("no labels")
+    }
+
+    extern "C-unwind" fn rust(_: *mut Machine) -> u64 {
+        7
+    }
+
+    /// However many functions there are, and however often they are entered: a record a region, and one of the gate.
+    #[test]
+    fn records_are_registered_once_a_region() {
+        let heap = CodeHeap::new(Strategy::DualMapping).expect("Linux on x86-64");
+        let gate = Gate::new(&heap).expect("an unwinder");
+        assert_eq!(COUNTS.get(), (1, 1), "the gate");
+        let codes: Vec<Code> = (0..FUNCTIONS).map(|_| body().publish(&heap).expect("room")).collect();
+        let rust = rust as extern "C-unwind" fn(_) -> _;
+        let stub = gate.rust_call(&heap, rust).expect("room");
+        let mut machine = Machine::new(0);
+        for code in &codes {
+            // SAFETY: the machine is alive, and the code keeps the convention and does nothing.
+            assert!(unsafe { gate.enter(&raw mut machine, code.address(), 0) }.is_ok());
+        }
+        assert_eq!((heap.stats().regions, COUNTS.get()), (1, (2, 2)), "the region");
+        let again = Gate::new(&heap).expect("an unwinder");
+        assert_eq!(COUNTS.get(), (3, 3), "another gate, and the region as before");
+        drop((codes, stub, heap, gate, again));
+        assert_eq!(COUNTS.get(), (3, 0));
+    }
+
+    /// The same for C functions, over regions that come and go.
+    #[test]
+    fn records_of_c_functions_are_registered_once_a_region() {
+        type F = extern "C" fn(u64) -> u64;
+        let options = HeapOptions { region_size: 16 << 10, ..HeapOptions::new(Strategy::DualMapping) };
+        let heap = CHeap::with(options).expect("Linux with the GNU C library");
+        let publish = |number: usize| {
+            let mut asm = Assembler::new();
+            let mut f = CFunction::<F>::begin(&mut asm);
+            f.ret(Value::constant(number as u64));
+            let entry = f.finish().expect("it keeps the ABI");
+            let code = asm.seal().and_then(|sealed| heap.publish(sealed)).expect("room");
+            // SAFETY: the function takes anything.
+            unsafe { EntryPoint::of_function(code, entry) }.expect("inside")
+        };
+        let functions: Vec<EntryPoint<F>> = (0..FUNCTIONS).map(publish).collect();
+        for (number, function) in functions.iter().enumerate() {
+            assert_eq!(function.call(0), number as u64);
+        }
+        let regions = heap.stats().regions;
+        assert!(regions > 1 && regions < FUNCTIONS / 20);
+        assert_eq!(COUNTS.get(), (regions, regions));
+        drop(functions);
+        assert_eq!(COUNTS.get(), (regions, heap.stats().regions));
+        drop(heap);
+        assert_eq!(COUNTS.get(), (regions, 0));
+    }
 }
