@@ -181,6 +181,72 @@ fn no_thread_outlives_its_queue() {
     assert_eq!((stats.submitted, stats.cancelled), (5, 5), "none was fetched");
 }
 
+/// A queue may go in a job of its own, which nobody can wait for then: the worker ends behind it.
+#[test]
+fn a_job_may_drop_its_queue() {
+    type Job = Box<dyn FnOnce() + Send>;
+    let alive = Arc::new(());
+    let held = Arc::clone(&alive);
+    let make = move || {
+        let _held = Arc::clone(&held);
+        |job: Job| job()
+    };
+    let mut jobs: Jobs<Job, ()> =
+        Jobs::start(NonZeroUsize::new(2).expect("not 0"), 8, make).expect("threads");
+    let (hand_over, its_own) = channel::<Jobs<Job, ()>>();
+    let (say, told) = channel();
+    let job = move || {
+        let dropped =
+            catch_unwind(AssertUnwindSafe(|| drop(its_own.recv().expect("the test hands it over"))));
+        say.send(dropped.is_ok()).expect("the test listens");
+    };
+    jobs.submit(Box::new(job), vec![]).expect("room");
+    hand_over.send(jobs).expect("the job waits");
+    assert_eq!(told.recv(), Ok(true));
+    // What makes functions goes with the last worker.
+    while Arc::strong_count(&alive) > 1 {
+        std::thread::yield_now();
+    }
+}
+
+/// Snapshots that panic when they are dropped: all are dropped, and no thread is left when the first panic goes on.
+#[test]
+fn no_thread_outlives_its_queue_whatever_panics() {
+    /// The worker waits until the last of them is dropped, and the sender with it.
+    struct Panics(Arc<AtomicUsize>, #[expect(dead_code, reason = "held")] Sender<()>);
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            let nth = self.0.fetch_add(1, Ordering::Relaxed);
+            resume_unwind(Box::new(nth));
+        }
+    }
+    let (dropped, alive) = (Arc::new(AtomicUsize::new(0)), Arc::new(()));
+    let held = Arc::clone(&alive);
+    let (begun, has_begun) = channel();
+    let (let_go, go) = channel::<()>();
+    let parts = Mutex::new(Some((begun, go)));
+    let make = move || {
+        let _held = Arc::clone(&held);
+        let (begun, go) = parts.lock().unwrap().take().expect("there is one worker");
+        move |snapshot: Option<Panics>| {
+            assert!(snapshot.is_none(), "the others wait");
+            begun.send(()).expect("the test listens");
+            go.recv().expect_err("nothing is sent");
+        }
+    };
+    let mut jobs = Jobs::start(ONE, 8, make).expect("a thread");
+    jobs.submit(None, vec![]).expect("room");
+    has_begun.recv().expect("the worker begins");
+    for _ in 0..3 {
+        jobs.submit(Some(Panics(Arc::clone(&dropped), let_go.clone())), vec![]).expect("room");
+    }
+    drop(let_go);
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(jobs))).expect_err("a snapshot panics");
+    assert_eq!(panic.downcast_ref::<usize>(), Some(&0), "the first");
+    assert_eq!(dropped.load(Ordering::Relaxed), 3);
+    assert_eq!(Arc::strong_count(&alive), 1, "no thread is left");
+}
+
 /// Jobs in flight, with what they were submitted with, and the account as it should be.
 struct Traffic {
     jobs: Jobs<u32, u32>,
@@ -276,66 +342,4 @@ fn the_account_adds_up() {
         Ok(())
     })
     .budget_ms(1000);
-}
-
-/// A job may have the last handle of its own queue.
-#[test]
-fn a_job_can_drop_its_queue() {
-    type Own = Arc<Mutex<Option<Jobs<Snapshot, ()>>>>;
-    struct Snapshot(Own, Sender<()>);
-    let jobs = Jobs::start(ONE, 2, || {
-        |Snapshot(own, done): Snapshot| {
-            drop(own.lock().unwrap().take());
-            done.send(()).unwrap();
-        }
-    });
-    let own: Own = Arc::new(Mutex::new(Some(jobs.expect("a thread"))));
-    let (done, is_done) = channel();
-    let snapshot = Snapshot(Arc::clone(&own), done);
-    own.lock().unwrap().as_mut().expect("it is here").submit(snapshot, vec![]).expect("it may have two");
-    is_done.recv().expect("it did not panic");
-}
-
-/// Whatever snapshots do when they are dropped, the threads have ended.
-#[test]
-fn no_thread_is_left_when_a_snapshot_panics() {
-    struct Panics(Receiver<()>);
-    impl Drop for Panics {
-        fn drop(&mut self) {
-            if !std::thread::panicking() {
-                resume_unwind(Box::new("dropped"));
-            }
-        }
-    }
-    let alive = Arc::new(());
-    let (kept, (begun, has_begun)) = (Arc::clone(&alive), channel());
-    let make = move || {
-        let (kept, begun) = (Arc::clone(&kept), begun.clone());
-        move |snapshot: Panics| {
-            let _kept = &kept;
-            begun.send(()).unwrap();
-            let _ = snapshot.0.recv();
-        }
-    };
-    let mut jobs = Jobs::start(ONE, 2, make).expect("a thread");
-    let gates: Vec<Sender<()>> = (0..2)
-        .map(|_| {
-            let (gate, snapshot) = channel();
-            jobs.submit(Panics(snapshot), vec![]).expect("it may have two");
-            gate
-        })
-        .collect();
-    has_begun.recv().expect("the first has begun");
-    // The first ends when the queue is about to be dropped, mostly before it is looked at whether the second waits.
-    let (now, is_now) = channel::<()>();
-    let ending = std::thread::spawn(move || {
-        let _ = is_now.recv();
-        drop(gates);
-    });
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        drop(now);
-        drop(jobs);
-    }));
-    ending.join().expect("it only waits");
-    assert_eq!(Arc::strong_count(&alive), 1);
 }

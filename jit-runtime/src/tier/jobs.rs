@@ -11,7 +11,8 @@
 //! **Invariants.** A job ends in exactly one way: its result is ready, or it was overtaken, it panicked, or it was
 //! cancelled. The counters say which; those of a queue that has nothing pending add up. No more than `capacity`
 //! jobs are pending, results that wait to be fetched included, so a VM that stops polling does not fill memory.
-//! When the queue is dropped no thread is left, but that of a job which drops it.
+//! When the queue is dropped no thread is left, also if a snapshot panics when it is dropped. Only a worker that drops
+//! the queue itself, in a job, ends behind that job.
 //!
 //! **Cost.** To submit is a lock that a worker holds for a few instructions; to poll in vain is one look at a channel.
 
@@ -21,8 +22,9 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -225,7 +227,10 @@ impl<S: Send + 'static, O: Send + 'static> Jobs<S, O> {
     }
 
     /// Cancel everything, wait for the workers to end what they are at, and give the last account. Dropping the queue
-    /// does the same.
+    /// does the same. In a job of this queue, the worker that does it is not waited for: it ends when the job does.
+    ///
+    /// If snapshots that nobody began panic when they are dropped, the first of these panics goes on when all of that
+    /// is done.
     pub fn shut_down(self) -> JobStats {
         let left = self.pending.values().flatten().count() as u64;
         JobStats { cancelled: self.stats.cancelled + left, ..self.stats }
@@ -234,13 +239,26 @@ impl<S: Send + 'static, O: Send + 'static> Jobs<S, O> {
 
 impl<S, O> Drop for Jobs<S, O> {
     fn drop(&mut self) {
-        // Dropped when no thread is left, since that may panic.
-        let _waited = self.queue.close();
-        let own = thread::current().id();
-        // A worker whose job has the queue ends when the job has: it cannot wait for itself.
-        for worker in self.workers.drain(..).filter(|worker| worker.thread().id() != own) {
-            // A worker catches the panics of its jobs; one of its own would have nobody to hear it.
-            let _ = worker.join();
+        let mut panic = None;
+        for (_, snapshot) in self.queue.close() {
+            // One at a time, since a second panic during the first would end the process.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(snapshot))) {
+                // A payload is not dropped here, which could panic in its turn.
+                let payload = ManuallyDrop::new(payload);
+                panic = panic.or(Some(payload));
+            }
+        }
+        let here = thread::current().id();
+        for worker in self.workers.drain(..) {
+            if worker.thread().id() != here {
+                // A worker catches the panics of its jobs; one of its own would have nobody to hear it.
+                let _ = worker.join();
+            }
+        }
+        if let Some(payload) = panic
+            && !thread::panicking()
+        {
+            resume_unwind(ManuallyDrop::into_inner(payload));
         }
     }
 }
@@ -313,13 +331,13 @@ impl<S> Queue<S> {
         }
     }
 
-    /// Let workers end. What waited is the caller's.
+    /// Let workers end. What waits is the caller's, to be dropped outside the lock.
     fn close(&self) -> VecDeque<(Ticket, S)> {
         let mut state = self.lock();
         state.closed = true;
-        let waited = std::mem::take(&mut state.jobs);
+        let waiting = std::mem::take(&mut state.jobs);
         drop(state);
         self.changed.notify_all();
-        waited
+        waiting
     }
 }
