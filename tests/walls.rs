@@ -27,7 +27,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("tier", &["memory", "deopt", "transition"]),
     ("observe", &["memory", "stitch", "frame", "deopt"]),
     // Asserts of all their types what may go to another thread.
-    ("threads", &["memory", "registers", "stitch", "frame", "abi", "transition", "deopt", "tier"]),
+    ("threads", &["memory", "registers", "stitch", "frame", "abi", "transition", "deopt", "tier", "observe"]),
 ];
 
 /// Each module of `jit-asm`, and of its `x64`, and what it may name.
@@ -225,6 +225,60 @@ fn every_module_has_walls() {
             );
         }
     }
+}
+
+/// The names in the groups and paths of declarations that begin with `start`, as `pub use m::{A, B}` has them.
+fn names_in<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
+    let declarations = text.split(start).skip(1).filter_map(|rest| rest.split(';').next());
+    let names = declarations.flat_map(|declared| {
+        let group = declared.split_once('{').map_or(declared, |(_, group)| group.trim_end_matches('}'));
+        group.split(',').map(|name| name.rsplit("::").next().unwrap_or(name))
+    });
+    names.filter_map(|name| name.split_whitespace().next()).collect()
+}
+
+/// The types that a module of `jit-runtime` gives to its clients. Traits are not among them, nor are functions and
+/// constants.
+fn public_types(module: &str) -> BTreeSet<String> {
+    let src = root().join("jit-runtime/src");
+    let read = |path: &PathBuf| code(&fs::read_to_string(path).expect("a readable source"));
+    let all: Vec<String> = files_of(&src, module).iter().map(read).collect();
+    let declared = |word: &str| {
+        let names = all.iter().flat_map(|text| text.split(word).skip(1));
+        let until = |c: char| !c.is_alphanumeric() && c != '_';
+        names.map(|rest| rest.split(until).next().unwrap_or("").to_owned()).collect::<BTreeSet<_>>()
+    };
+    let types =
+        ["pub struct ", "pub enum ", "pub type ", "pub union "].iter().flat_map(|word| declared(word));
+    let types: BTreeSet<String> = types.collect();
+    let top = read(&src.join(module).join("mod.rs"));
+    let mut names: BTreeSet<String> = names_in(&top, "pub use ").into_iter().map(str::to_owned).collect();
+    for open in top.split("\npub mod ").skip(1).filter_map(|rest| rest.split(';').next()) {
+        let Ok(text) = fs::read_to_string(src.join(module).join(format!("{open}.rs"))) else { continue };
+        for word in ["\npub struct ", "\npub enum "] {
+            let names_here = text.split(word).skip(1);
+            let until = |c: char| !c.is_alphanumeric() && c != '_';
+            names.extend(names_here.map(|rest| rest.split(until).next().unwrap_or("").to_owned()));
+        }
+    }
+    names.intersection(&types).cloned().collect()
+}
+
+/// Of each type it is asserted what may go to another thread: it is imported there, and rustc says what is not used.
+#[test]
+fn every_public_type_may_go_to_other_threads_or_may_not() {
+    let threads = fs::read_to_string(root().join("jit-runtime/src/threads.rs")).expect("a readable source");
+    let mut missing = vec![];
+    for (module, _) in RUNTIME.iter().filter(|(module, _)| *module != "threads") {
+        let asserted: BTreeSet<&str> = ["", "::policy"]
+            .iter()
+            .flat_map(|inner| names_in(&threads, &format!("use crate::{module}{inner}::")))
+            .collect();
+        let types = public_types(module);
+        assert!(types.len() > 4, "{module}: {types:?}");
+        missing.extend(types.into_iter().filter(|name| !asserted.contains(&**name)).map(|n| (*module, n)));
+    }
+    assert!(missing.is_empty(), "not in `threads.rs`: {missing:?}");
 }
 
 #[test]

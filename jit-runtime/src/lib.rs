@@ -28,15 +28,17 @@
 //!
 //! | type | | why |
 //! |---|---|---|
-//! | [`memory::CodeHeap`], [`transition::CHeap`], [`memory::Space`], [`memory::Block`], [`stitch::Code`] | `Send`, `Sync` | handles of a heap behind a lock; its bytes change by aligned stores only, and only at patch points |
-//! | [`transition::EntryPoint`], [`transition::Gate`] | `Send`, `Sync` | code that is never written under them; what the code itself touches is in the contract of whoever vouches for it |
-//! | [`stitch::Assembler`], [`stitch::Sealed`], [`registers::StackCache`], [`deopt::FrameMaps`], [`tier::CodeMap`], [`tier::Assumptions`] | `Send`, `Sync` | plain data; a job on another thread compiles and hands over what is sealed |
+//! | [`memory::CodeHeap`], [`transition::CHeap`], [`memory::Space`], [`memory::Block`], [`stitch::Code`], [`stitch::Keep`] | `Send`, `Sync` | handles of a heap behind a lock; its bytes change by aligned stores only, and only at patch points |
+//! | [`transition::EntryPoint`], [`transition::Entry`], [`transition::Gate`] | `Send`, `Sync` | code that is never written under them; what the code itself touches is in the contract of whoever vouches for it |
+//! | [`stitch::Assembler`], [`stitch::Sealed`], [`stitch::Listing`], [`stitch::Positions`], [`stitch::About`], [`frame::CallableFrame`], [`frame::FrameSize`], [`frame::CodeRecord`], [`abi::CFunction`], [`abi::Target`] | `Send`, `Sync` | plain data; a job on another thread compiles and hands over what is sealed |
+//! | [`registers::StackCache`], [`registers::Shape`], [`deopt::FrameMaps`], [`deopt::FrameState`], [`deopt::Captured`], [`deopt::CallExits`], [`tier::CodeMap`], [`tier::EntryTable`], [`tier::Assumptions`], [`tier::Retired`], [`tier::Instead`], [`tier::Invalidated`], [`tier::Refused`] | `Send`, `Sync`, if what the client puts in is | plain data |
 //! | [`transition::Closure`], [`transition::Interrupter`] | `Send`, `Sync` | code calls the one from any thread; the other is for other threads than the machine's |
-//! | labels, patch points, offsets, addresses, options, errors | `Send`, `Sync` | numbers; but [`tier::JobError`], which has what a job panicked with, is not `Sync` |
+//! | labels, patch points, offsets, addresses, places, kinds, values, entries and slots of the cache, options, counts, instructions, errors | `Send`, `Sync` | numbers and text; but [`tier::JobError`], and [`tier::Finished`] with it, which has what a job panicked with, is not `Sync` |
 //! | [`transition::Machine`] | `Send`, not `Sync` | it points into the stack of the thread that runs its code, and at nothing between two runs. Its stack limit alone is for other threads: an atomic |
 //! | [`transition::Frames`], [`transition::Safepoint`] | neither | they are about the stack of the thread they were made on |
 //! | [`tier::Jobs`] | `Send`, not `Sync` | one thread polls it |
-//! | [`memory::Pages`], [`memory::Mapping`] | `Send`, not `Sync` | used under the lock of the heap |
+//! | [`memory::Pages`], [`memory::Mapping`], [`memory::RegionGuard`], [`memory::Observer`] and those in [`observe`] | `Send`; nobody asks for `Sync` | used under the lock of the heap |
+//! | [`memory::Event`] | neither | what an observer is told, there and then |
 //!
 //! Code that is published or patched while other threads run code: [`memory`] says when that is sound.
 //!
