@@ -16,12 +16,24 @@ mod support;
 mod unwinding;
 mod ways;
 
+use jit_runtime::Features;
 use jit_runtime::abi::{CEntry, CFunction, Signature};
-use jit_runtime::stitch::{Assembler, Code};
+use jit_runtime::stitch::{Assembler, Code, detected_features};
 use jit_runtime::transition::{CHeap, EntryPoint, FunctionPointer};
+use std::io::Write as _;
 
 fn heap() -> CHeap {
     CHeap::probe().expect("Linux with the GNU C library")
+}
+
+/// Whether code may run here that needs an extension; where not, it is told what is not looked at.
+fn may_run(needed: Features, what: &str) -> bool {
+    let here = detected_features().contains(needed);
+    if !here {
+        // Past the capture of test output: every run tells what it could not look at.
+        let _ = writeln!(std::io::stderr(), "{what}: the processor has no {needed}, nothing is claimed");
+    }
+    here
 }
 
 /// Make and publish one function, and check its frame.

@@ -4,11 +4,11 @@
 //! registers by looking at them when a function is entered.
 
 use crate::step::{Caller, Watch, backtrace, stepping, word};
-use crate::{entry_point, function, heap, publish};
+use crate::{entry_point, function, heap, may_run, publish};
 use jit_runtime::abi::{CFunction, Value};
 use jit_runtime::stitch::{Assembler, Code};
 use jit_runtime::transition::{CHeap, Closure, EntryPoint};
-use jit_runtime::{Gpr, RegSet, x64};
+use jit_runtime::{Features, Gpr, RegSet, x64};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -99,9 +99,10 @@ fn functions(heap: &CHeap) -> Functions {
         f.ret(Value::<u64>::reg(Gpr::R15));
     });
     // The last alone; flags and upper halves are cleared.
+    let avx = may_run(Features::AVX, "unwinding from where upper halves are cleared");
     let last = single(&|f| {
         x64!(f => mov r15, rdi; std);
-        if std::arch::is_x86_feature_detected!("avx") {
+        if avx {
             x64!(f => vxorpd ymm0, ymm0, ymm0);
         }
         f.ret(Value::<u64>::reg(Gpr::R15));
