@@ -96,6 +96,10 @@ pub(crate) fn debugged_c() {
     code_is_gone();
 }
 
+/// What a role prints when it begins and when it has ended well.
+pub(crate) const BEGINS: &str = "the role begins";
+pub(crate) const ENDS: &str = "the role ends";
+
 templates! {
     /// A loop that takes a while.
     fn spin(count: i64) = x64!< mov rcx, {count}; again: dec rcx; jnz again >;
@@ -103,17 +107,21 @@ templates! {
 
 /// Tells perf of its code by a dump.
 pub(crate) fn dumped(directory: &Path) {
+    println!("{BEGINS}");
     let heap = CodeHeap::new(Strategy::DualMapping).expect("Linux on x86-64");
     heap.observe(JitDump::create_in(directory).expect("a dump").with_source(SourceFile::new("some.program")));
     spend_time(&heap);
+    println!("{ENDS}");
 }
 
-/// Tells perf of its code by a map, where perf looks for it. The first line of the output is its path.
+/// Tells perf of its code by a map, where perf looks for it. A line of the output is its path.
 pub(crate) fn mapped() {
+    println!("{BEGINS}");
     let heap = CodeHeap::new(Strategy::ProtectFlip).expect("Linux on x86-64");
     let map = heap.observe(PerfMap::create().expect("a map"));
     println!("{}", map.lock().expect("no panic").path().display());
     spend_time(&heap);
+    println!("{ENDS}");
 }
 
 /// In `spinning`, called by `calling`.

@@ -1,5 +1,6 @@
 //! Asking gdb and perf, and reading what they say.
 
+use crate::looked_at;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -177,6 +178,9 @@ fn perf_knows_functions_and_their_callers() {
         let program = this_program();
         let perf = ["record", "-k", "mono", "-g", "-o", &recorded, &program];
         let said = ask("perf", &[&perf[..], arguments].concat())?;
+        // Else a role that fails, and leaves no sample, would look like a host where perf may not record.
+        let [begun, ended] = [looked_at::BEGINS, looked_at::ENDS].map(|mark| said.contains(mark));
+        assert!(ended || !begun, "{} failed:\n{said}", arguments[0]);
         let samples = fs::metadata(&recorded).is_ok_and(|file| file.len() > 0) && said.contains("samples)");
         if !samples {
             eprintln!("perf may not record here, and nothing is claimed of it:\n{said}");
