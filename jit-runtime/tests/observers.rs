@@ -327,3 +327,17 @@ fn a_dump_has_the_code_with_its_names_and_lines() {
     assert_eq!(fs::read_to_string(&other).expect("there"), "of somebody else");
     assert!(matches!(&file()[..], [Record { kind: 3, .. }]), "a new one begins anew");
 }
+
+#[test]
+fn a_file_that_cannot_be_made_is_named() {
+    let missing = directory("missing").join("no/such/directory");
+    let named = |file: &str| format!("{}: ", missing.join(file).display());
+    let process = std::process::id();
+    for (error, wanted) in [
+        (JitDump::create_in(&missing).expect_err("no dump"), named(&format!("jit-{process}.dump"))),
+        (PerfMap::create_in(&missing).expect_err("no map"), named(&format!("perf-{process}.map"))),
+    ] {
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        assert!(error.to_string().starts_with(&wanted), "{error}");
+    }
+}

@@ -23,7 +23,7 @@
 #![allow(unsafe_code)]
 
 use super::SourceFile;
-use super::log::Log;
+use super::log::{Log, at};
 use super::symbols::{Detail, Symbol, symbols};
 use crate::memory::{Event, Observer, undivided};
 use crate::stitch::{About, Positions};
@@ -76,13 +76,13 @@ impl JitDump {
         let claim = Claim::new(path)?;
         // A process of the same number may have left its dump, and somebody else a link to where we must not write.
         match std::fs::remove_file(&claim.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&claim.path)(error)),
             _ => {}
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).custom_flags(libc::O_NOFOLLOW);
-        let file = options.open(&claim.path)?;
-        let marker = Marker::new(&file)?;
+        let file = options.open(&claim.path).map_err(at(&claim.path))?;
+        let marker = Marker::new(&file).map_err(at(&claim.path))?;
         let mut dump = JitDump {
             log: Log::of(file),
             claim,

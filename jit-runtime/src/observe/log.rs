@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 /// Bytes that wait for the next write.
 const BUFFER: usize = 64 << 10;
@@ -14,6 +15,11 @@ pub(super) struct Log {
     file: Option<BufWriter<File>>,
     process: u32,
     error: Option<io::Error>,
+}
+
+/// An error of making the file at `path`, with its name.
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 impl Log {
