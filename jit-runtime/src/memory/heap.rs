@@ -112,6 +112,11 @@ impl CodeHeap {
 
     /// An empty heap with the options of [`HeapOptions::probe`].
     ///
+    /// No unwinder knows the code of a heap by itself: a panic that reaches it from Rust code that it calls ends the
+    /// process ("failed to initiate panic, error 5"). A `transition::Gate` of the heap has unwinders know bodies that
+    /// keep the frame convention, and a `transition::CHeap` the functions of `abi`; what else calls Rust must call
+    /// functions from which no panic gets out.
+    ///
     /// # Errors
     /// Why no strategy works.
     pub fn probe() -> Result<CodeHeap, MemoryError> {

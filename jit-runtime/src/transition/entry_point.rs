@@ -101,6 +101,10 @@ impl CodeHandle for &Code {
 impl Code {
     /// Its first instruction as a function.
     ///
+    /// A panic may pass through the code only where unwinders know it: in a heap that has a [`super::Gate`], or in a
+    /// [`super::CHeap`]. Elsewhere it ends the process with "failed to initiate panic, error 5", also where `F` is
+    /// `extern "C-unwind"`.
+    ///
     /// # Safety
     /// As [`EntryPoint::at`].
     #[must_use]
@@ -149,6 +153,8 @@ impl<F: FunctionPointer, C: CodeHandle> EntryPoint<F, C> {
     ///   [`crate::abi::CFunction`] in a [`super::CHeap`], or the code keeps the frame convention
     ///   ([`crate::frame`]) in a heap that has a [`super::Gate`], and does not touch rbx or r12 to r15: the
     ///   record of the convention restores rbp only. Other code that wants these is entered by a gate.
+    ///   In a heap that has neither, no unwinder finds its way: a panic that reaches the code ends the process
+    ///   ("failed to initiate panic, error 5").
     #[must_use]
     pub unsafe fn at(code: C, at: CodePtr) -> Option<EntryPoint<F, C>> {
         let address = code.code().address_of(at)?;
