@@ -5,14 +5,15 @@
 mod support;
 
 use jit_runtime::frame::{enter_frame, enter_frame_sized, leave_frame};
-use jit_runtime::memory::{CodeHeap, Strategy};
-use jit_runtime::stitch::{Assembler, Code, Function};
+use jit_runtime::memory::{CodeHeap, Event, Strategy};
+use jit_runtime::stitch::{About, Assembler, Code, Function};
 use jit_runtime::transition::{Checked, Cut, EntryPoint, Machine, NativeStack};
 use jit_runtime::x64;
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Context, PATTERN, context, enter, heap, publish, registers_after};
 
@@ -83,6 +84,21 @@ fn pointers_and_the_bits_of_doubles_are_words() {
     let at = &raw mut context;
     let wanted = (at.addr() as u64, 1.25_f64.to_bits());
     assert_eq!(enter(at, code.address(), 2.5_f64.to_bits()), Ok(wanted));
+}
+
+#[test]
+fn stubs_have_names() {
+    let heap = heap();
+    let context = context(&heap);
+    let names = Arc::new(Mutex::new(vec![]));
+    let told = Arc::clone(&names);
+    heap.observe(move |event: &Event<'_>| {
+        told.lock().unwrap().extend(About::of(event).map(|about| about.name.clone()));
+    });
+    let function = itself as extern "C-unwind" fn(_) -> _;
+    let _named = context.gate.rust_call_named(&heap, "itself", function).expect("room");
+    let _other = context.gate.rust_call(&heap, function).expect("room");
+    assert_eq!(*names.lock().unwrap(), ["itself", "rust_call"]);
 }
 
 extern "C-unwind" fn halve(_: *mut Context, n: u64) -> Checked {

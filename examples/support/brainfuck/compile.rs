@@ -159,9 +159,17 @@ impl<C: Console> Compiled<C> {
         let heap = CodeHeap::probe()?;
         let gate = Gate::new(&heap)?;
         let stubs = Stubs {
-            read: gate.rust_call(&heap, read_byte::<C> as extern "C-unwind" fn(_) -> _)?,
-            write: gate.rust_call(&heap, write_byte::<C> as extern "C-unwind" fn(_, _) -> _)?,
-            outside: gate.rust_call(&heap, outside::<C> as extern "C-unwind" fn(_, _, _) -> _)?,
+            read: gate.rust_call_named(&heap, "read_byte", read_byte::<C> as extern "C-unwind" fn(_) -> _)?,
+            write: gate.rust_call_named(
+                &heap,
+                "write_byte",
+                write_byte::<C> as extern "C-unwind" fn(_, _) -> _,
+            )?,
+            outside: gate.rust_call_named(
+                &heap,
+                "outside",
+                outside::<C> as extern "C-unwind" fn(_, _, _) -> _,
+            )?,
         };
         let mut compiler = Compiler { asm: Assembler::new(), stubs: &stubs, loops: vec![] };
         let mut operations = 0;

@@ -167,8 +167,21 @@ impl Gate {
     /// # Errors
     /// The host refuses memory.
     pub fn rust_call(&self, heap: &CodeHeap, function: impl RustFunction) -> Result<Code, StitchError> {
+        self.rust_call_named(heap, "rust_call", function)
+    }
+
+    /// [`Gate::rust_call`] with a name by which listings, profilers and debuggers tell this stub from others.
+    ///
+    /// # Errors
+    /// The host refuses memory.
+    pub fn rust_call_named(
+        &self,
+        heap: &CodeHeap,
+        name: &str,
+        function: impl RustFunction,
+    ) -> Result<Code, StitchError> {
         let mut asm = Assembler::new();
-        asm.set_name("rust_call");
+        asm.set_name(name);
         rust_call(&mut asm, self.cut(), function);
         asm.keep(self.trampoline.clone());
         asm.seal()?.publish(heap)

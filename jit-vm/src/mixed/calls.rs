@@ -195,9 +195,9 @@ pub(super) fn publish(heap: &CodeHeap, gate: &Gate) -> Result<RustCalls, StitchE
     type Leave = unsafe extern "C-unwind" fn(*mut Context, *const Captured) -> Checked;
     type Raise = unsafe extern "C-unwind" fn(*mut Context, u64) -> Checked;
     Ok(RustCalls {
-        call_interpreted: gate.rust_call(heap, call_interpreted as Call)?,
-        leave_native: gate.rust_call(heap, leave_native as Leave)?,
-        raise_overflow: gate.rust_call(heap, raise_overflow as Raise)?,
+        call_interpreted: gate.rust_call_named(heap, "call_interpreted", call_interpreted as Call)?,
+        leave_native: gate.rust_call_named(heap, "leave_native", leave_native as Leave)?,
+        raise_overflow: gate.rust_call_named(heap, "raise_overflow", raise_overflow as Raise)?,
     })
 }
 
