@@ -28,7 +28,7 @@
 //!
 //! | type | | why |
 //! |---|---|---|
-//! | [`memory::CodeHeap`], [`transition::CHeap`], [`memory::Space`], [`memory::Block`], [`stitch::Code`], [`stitch::Keep`] | `Send`, `Sync` | handles of a heap behind a lock; its bytes change by aligned stores only, and only at patch points |
+//! | [`memory::CodeHeap`], [`transition::CHeap`], [`memory::Space`], [`memory::Block`], [`stitch::Code`], [`memory::Keep`] | `Send`, `Sync` | handles of a heap behind a lock; its bytes change by aligned stores only, and only at patch points |
 //! | [`transition::EntryPoint`], [`transition::Entry`], [`transition::Gate`] | `Send`, `Sync` | code that is never written under them; what the code itself touches is in the contract of whoever vouches for it |
 //! | [`stitch::Assembler`], [`stitch::Sealed`], [`stitch::Listing`], [`stitch::Positions`], [`stitch::About`], [`frame::CallableFrame`], [`frame::FrameSize`], [`frame::CodeRecord`], [`abi::CFunction`], [`abi::Target`] | `Send`, `Sync` | plain data; a job on another thread compiles and hands over what is sealed |
 //! | [`registers::StackCache`], [`registers::Shape`], [`deopt::FrameMaps`], [`deopt::FrameState`], [`deopt::Captured`], [`deopt::CallExits`], [`tier::CodeMap`], [`tier::EntryTable`], [`tier::Assumptions`], [`tier::Retired`], [`tier::Instead`], [`tier::Invalidated`], [`tier::Refused`] | `Send`, `Sync`, if what the client puts in is | plain data |

@@ -9,7 +9,7 @@ use crate::deopt::{CallExits, Captured, FrameMaps, FrameState, MapEntry, Source,
 use crate::frame::Breach;
 use crate::frame::{CallableFrame, CodeRecord, FrameSize, FrameWord, RecordError, Row};
 use crate::memory::{
-    Block, CodeHeap, Event, HeapOptions, HeapStats, Mapping, MemoryError, Observer, Pages, Policy,
+    Block, CodeHeap, Event, HeapOptions, HeapStats, Keep, Mapping, MemoryError, Observer, Pages, Policy,
     RegionGuard, Space, Strategy,
 };
 #[cfg(all(feature = "gdb", target_os = "linux"))]
@@ -23,8 +23,8 @@ use crate::observe::PerfMap;
 use crate::observe::{Count, Detail, SourceFile, Statistics};
 use crate::registers::{Disagreement, Entry as CacheEntry, Misfit, Payload, Shape, Slot, StackCache, Tag};
 use crate::stitch::{
-    About, Assembler, Code, CodePtr, Constant, Function, Keep, Label, Listing, PatchError, PatchPoint,
-    PatchTarget, Positions, Sealed, Section, SourcePosition, StitchError,
+    About, Assembler, Code, CodePtr, Constant, Function, Label, Listing, PatchError, PatchPoint, PatchTarget,
+    Positions, Sealed, Section, SourcePosition, StitchError,
 };
 use crate::tier::policy::{History, Pressure, Thresholds, Tier};
 use crate::tier::{

@@ -451,7 +451,8 @@ fn observers_see_functions_their_positions_and_their_tiers() {
     let last = program.function(even).code().len() - 1;
     let with_last = |name: &str| format!("{name} Some({last})");
     let seen = seen.lock().unwrap().clone();
-    let stubs = ["gate", "rust_call", "rust_call", "rust_call", "interpret", "deopt", "overflow"];
+    let stubs =
+        ["gate", "call_interpreted", "leave_native", "raise_overflow", "interpret", "deopt", "overflow"];
     let stubs = stubs.map(|name| format!("{name} None"));
     let lives = [&with_last("even"), "plain", &with_last("odd"), "plain", &with_last("even"), "speculative"];
     let lives = lives.into_iter().chain(["replaced", "freed", "replaced", "freed"]).map(str::to_owned);
