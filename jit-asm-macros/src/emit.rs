@@ -148,11 +148,12 @@ fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
     let features = features.bits();
     let (reads, writes) = (reads.bits(), writes.bits());
     let (reads_flags, writes_flags) = (reads_flags.0, writes_flags.0);
-    let [stack, highest, called_at] =
-        [effects.stack, effects.highest, effects.called_at].map(|moved| match moved {
-            StackMove::By(bytes) => quote!(By(#bytes)),
-            StackMove::Unknown => quote!(Unknown),
-        });
+    let moved = |moved| match moved {
+        StackMove::By(bytes) => quote!(#library::StackMove::By(#bytes)),
+        StackMove::Unknown => quote!(#library::StackMove::Unknown),
+    };
+    let [stack, highest] = [effects.stack, effects.highest].map(moved);
+    let called_at = effects.called_at.map(moved).map_or(quote!(None), |at| quote!(Some(#at)));
     quote! {
         #library::Effects {
             reads: #library::RegSet::from_bits(#reads),
@@ -161,9 +162,9 @@ fn effects(library: &TokenStream, effects: &Effects) -> TokenStream {
             writes_flags: #library::Flags(#writes_flags),
             reads_memory: #reads_memory,
             writes_memory: #writes_memory,
-            stack: #library::StackMove::#stack,
-            highest: #library::StackMove::#highest,
-            called_at: #library::StackMove::#called_at,
+            stack: #stack,
+            highest: #highest,
+            called_at: ::core::option::Option::#called_at,
             falls_through: #falls_through,
             calls: #calls,
             jumps: #jumps,

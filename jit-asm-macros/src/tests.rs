@@ -84,7 +84,7 @@ fn a_constant() {
                 }, ::jit_asm::Line {
                     at:6, text:"ret"
                 }], data:&[], align:1, effects:::jit_asm::Effects {
-                    reads:::jit_asm::RegSet::from_bits(16u64), writes:::jit_asm::RegSet::from_bits(17u64), reads_flags:::jit_asm::Flags(0u8), writes_flags:::jit_asm::Flags(63u8), reads_memory:true, writes_memory:false, stack:::jit_asm::StackMove::By(8i32), highest:::jit_asm::StackMove::By(8i32), called_at:::jit_asm::StackMove::By(0i32), falls_through:false, calls:false, jumps:true, traps:false, ymm:false, features:::jit_asm::Features::from_bits(0u64),
+                    reads:::jit_asm::RegSet::from_bits(16u64), writes:::jit_asm::RegSet::from_bits(17u64), reads_flags:::jit_asm::Flags(0u8), writes_flags:::jit_asm::Flags(63u8), reads_memory:true, writes_memory:false, stack:::jit_asm::StackMove::By(8i32), highest:::jit_asm::StackMove::By(8i32), called_at:::core::option::Option::None, falls_through:false, calls:false, jumps:true, traps:false, ymm:false, features:::jit_asm::Features::from_bits(0u64),
                 },
             }"#]],
     );
@@ -124,7 +124,7 @@ fn an_emission() {
                                     }, $crate::jit_asm::Line {
                                         at:7, text:"jo {overflow}"
                                     }], data:&[], align:1, effects:$crate::jit_asm::Effects {
-                                        reads:$crate::jit_asm::RegSet::from_bits(32u64), writes:$crate::jit_asm::RegSet::from_bits(0u64), reads_flags:$crate::jit_asm::Flags(0u8), writes_flags:$crate::jit_asm::Flags(63u8), reads_memory:true, writes_memory:false, stack:$crate::jit_asm::StackMove::By(0i32), highest:$crate::jit_asm::StackMove::By(0i32), called_at:$crate::jit_asm::StackMove::By(0i32), falls_through:true, calls:false, jumps:true, traps:false, ymm:false, features:$crate::jit_asm::Features::from_bits(0u64),
+                                        reads:$crate::jit_asm::RegSet::from_bits(32u64), writes:$crate::jit_asm::RegSet::from_bits(0u64), reads_flags:$crate::jit_asm::Flags(0u8), writes_flags:$crate::jit_asm::Flags(63u8), reads_memory:true, writes_memory:false, stack:$crate::jit_asm::StackMove::By(0i32), highest:$crate::jit_asm::StackMove::By(0i32), called_at:::core::option::Option::None, falls_through:true, calls:false, jumps:true, traps:false, ymm:false, features:$crate::jit_asm::Features::from_bits(0u64),
                                     },
                                 }
                             };
@@ -172,7 +172,7 @@ fn a_named_template() {
                     }, ::jit_asm::Line {
                         at:5, text:"jmp {to}"
                     }], data:&[], align:1, effects:::jit_asm::Effects {
-                        reads:::jit_asm::RegSet::from_bits(0u64), writes:::jit_asm::RegSet::from_bits(1u64), reads_flags:::jit_asm::Flags(0u8), writes_flags:::jit_asm::Flags(0u8), reads_memory:false, writes_memory:false, stack:::jit_asm::StackMove::By(0i32), highest:::jit_asm::StackMove::By(0i32), called_at:::jit_asm::StackMove::By(0i32), falls_through:false, calls:false, jumps:true, traps:false, ymm:false, features:::jit_asm::Features::from_bits(0u64),
+                        reads:::jit_asm::RegSet::from_bits(0u64), writes:::jit_asm::RegSet::from_bits(1u64), reads_flags:::jit_asm::Flags(0u8), writes_flags:::jit_asm::Flags(0u8), reads_memory:false, writes_memory:false, stack:::jit_asm::StackMove::By(0i32), highest:::jit_asm::StackMove::By(0i32), called_at:::core::option::Option::None, falls_through:false, calls:false, jumps:true, traps:false, ymm:false, features:::jit_asm::Features::from_bits(0u64),
                     },
                 };
             }"##]],

@@ -136,9 +136,9 @@ pub struct Effects {
     /// How far above where it was the stack pointer comes at most on the way: 0 for what only pushes, or pops what it
     /// has pushed. Unknown where some instruction may run with a stack pointer that is not known.
     pub highest: StackMove,
-    /// How far the stack pointer has moved where it calls, of calls that push: 0 where there is none. Unknown where they
-    /// differ, or where the template does not tell.
-    pub called_at: StackMove,
+    /// How far the stack pointer has moved where it calls: `None` where nothing is called that wants an aligned stack, as
+    /// `syscall` does not. Unknown where calls differ, or where the template does not tell.
+    pub called_at: Option<StackMove>,
     /// Whether what stands behind it may run next: not behind a jump, a return or `ud2` that ends it.
     pub falls_through: bool,
     /// Whether it contains a call: the callee's own effects are not in the sets.
@@ -165,7 +165,7 @@ impl Effects {
         writes_memory: false,
         stack: StackMove::By(0),
         highest: StackMove::By(0),
-        called_at: StackMove::By(0),
+        called_at: None,
         falls_through: true,
         calls: false,
         jumps: false,
@@ -186,11 +186,9 @@ impl Effects {
             writes_memory: self.writes_memory || other.writes_memory,
             stack: if self.stack == other.stack { self.stack } else { StackMove::Unknown },
             highest: self.highest.or_higher(other.highest),
-            called_at: match (self.calls, other.calls) {
-                (_, false) => self.called_at,
-                (false, true) => other.called_at,
-                (true, true) if self.called_at == other.called_at => self.called_at,
-                (true, true) => StackMove::Unknown,
+            called_at: match (self.called_at, other.called_at) {
+                (Some(one), Some(two)) if one != two => Some(StackMove::Unknown),
+                (one, two) => one.or(two),
             },
             falls_through: self.falls_through || other.falls_through,
             calls: self.calls || other.calls,

@@ -21,8 +21,8 @@ fn check(text: &str, expected: Expect) {
     if e.highest != StackMove::By(0) {
         said += &format!(", up to {}", moved(e.highest));
     }
-    if e.called_at != StackMove::By(0) {
-        said += &format!(", called at {}", moved(e.called_at));
+    if let Some(at) = e.called_at.filter(|&at| at != StackMove::By(0)) {
+        said += &format!(", called at {}", moved(at));
     }
     let rest = [
         (e.reads_memory, "loads"),
@@ -294,7 +294,7 @@ fn walk(
         return;
     }
     let e = &insn.effects;
-    if e.calls && e.writes_memory {
+    if e.called_at.is_some() {
         out.called_at.insert(moved);
     }
     out.reads = out.reads.union(e.reads.difference(written.0));
@@ -337,8 +337,7 @@ fn any_insn(u: &mut Unstructured<'_>, count: usize) -> arbitrary::Result<InsnSum
         StackMove::By(-8),
         StackMove::Unknown,
     ])?;
-    effects.calls = u.ratio(1, 3)?;
-    effects.writes_memory = u.arbitrary()?;
+    effects.called_at = if u.ratio(1, 3)? { Some(StackMove::By(0)) } else { None };
     effects.jumps = u.ratio(1, 3)?;
     let target = if effects.jumps && u.ratio(3, 4)? { Some(u.choose_index(count + 1)?) } else { None };
     let falls_through = !u.ratio(1, 4)?;
@@ -374,11 +373,11 @@ fn composition_agrees_with_every_walk() {
             _ => StackMove::Unknown,
         };
         assert_eq!(found.highest, highest, "{insns:#?}");
-        let unmet = missed.iter().any(|insn| insn.effects.calls && insn.effects.writes_memory);
+        let unmet = missed.iter().any(|insn| insn.effects.called_at.is_some());
         let called_at = match Vec::from_iter(walks.called_at)[..] {
-            [] if !unmet => StackMove::By(0),
-            [Some(by)] if !unmet => StackMove::By(by),
-            _ => StackMove::Unknown,
+            [] if !unmet => None,
+            [Some(by)] if !unmet => Some(StackMove::By(by)),
+            _ => Some(StackMove::Unknown),
         };
         assert_eq!(found.called_at, called_at, "{insns:#?}");
         assert_eq!(found.falls_through, !walks.before[count].is_empty() || !missed.is_empty(), "{insns:#?}");

@@ -4,17 +4,17 @@
 //! says what an instruction does to its operands; which registers those are, and what a run of
 //! instructions amounts to, follows.
 //!
-//! **Idea.** [`summary`] resolves one instruction. [`of_sequence`] composes: what is read is what is live at
-//! the entry (backward over the jumps inside the template, to a fixpoint), how the stack pointer moves is
-//! found forward in the same way, and so is how high it comes on the way. A register in `reads` may be read before it was surely written on some
-//! path; everything else is a union.
+//! **Idea.** [`summary`] resolves one instruction. [`of_sequence`] composes: what is read is what is live at the entry
+//! (backward over the jumps inside the template, to a fixpoint), how the stack pointer moves is found forward in the
+//! same way, and so is how high it comes on the way. A register in `reads` may be read before it was surely written on
+//! some path; everything else is a union.
 //!
 //! **Invariants.** Nothing is left out: what may happen is in the sets. Four derived rules: writing 8 or
 //! 16 bits of a register keeps the rest, so it reads the register too; writing 32 bits writes all 64 (SDM
 //! vol. 1, 3.4.1.1); `xor` or `sub` of a whole register with itself, and what is like it among the vector
 //! instructions, does not depend on the register, so it does not read it; a vector register is one thing,
-//! of whose upper half only [`Effects::ymm`] speaks. Registers chosen at emission are in no set: [`of_hole_access`] tells what they are
-//! used for.
+//! of whose upper half only [`Effects::ymm`] speaks. Registers chosen at emission are in no set: [`of_hole_access`]
+//! tells what they are used for.
 //!
 //! **Cost.** Linear in the instructions, times the nesting of backward jumps.
 
@@ -80,6 +80,7 @@ pub fn summary(form: &Form, operands: &[Operand]) -> InsnSummary {
     effects.reads_flags = form.flags.read;
     effects.writes_flags = form.flags.changed();
     effects.calls = form.acts.calls;
+    effects.called_at = (form.acts.calls && form.acts.push).then_some(StackMove::By(0));
     effects.jumps = form.acts.jumps;
     effects.traps = form.acts.traps;
     effects.highest = effects.stack.or_higher(StackMove::By(0));
@@ -335,8 +336,8 @@ struct Stack {
     /// How far it has moved at every way out, if all agree.
     at_exits: StackMove,
     highest: StackMove,
-    /// How far at every call, if all agree.
-    at_calls: StackMove,
+    /// How far at every call, if all agree; `None` where there is none.
+    at_calls: Option<StackMove>,
     /// Whether the end is one of the ways out.
     falls_through: bool,
 }
@@ -378,12 +379,10 @@ impl Stack {
         if elsewhere.any(|(insn, _)| insn.effects.stack != StackMove::By(0)) {
             highest = StackMove::Unknown;
         }
-        // A call pushes its return address; `syscall` does not, and asks nothing of the stack.
-        let calls =
-            insns.iter().zip(&before).filter(|(insn, _)| insn.effects.calls && insn.effects.writes_memory);
-        let at_calls =
-            calls.fold(None, |at, (_, before)| Some(agree(at, before.unwrap_or(StackMove::Unknown))));
-        let (at_exits, at_calls) = (exit.unwrap_or(StackMove::Unknown), at_calls.unwrap_or(StackMove::By(0)));
-        Stack { at_exits, highest, at_calls, falls_through }
+        let at_calls = insns.iter().zip(&before).fold(None, |at, (insn, before)| {
+            let here = before.unwrap_or(StackMove::Unknown);
+            insn.effects.called_at.map_or(at, |moved| Some(agree(at, here.then(moved))))
+        });
+        Stack { at_exits: exit.unwrap_or(StackMove::Unknown), highest, at_calls, falls_through }
     }
 }

@@ -324,7 +324,9 @@ impl<'a> Body<'a> {
         self.note_written(effects.writes, template);
         if effects.calls {
             self.written = self.written.union(self.calls_write);
-            self.expect_aligned(template);
+        }
+        if let Some(at) = effects.called_at {
+            self.expect_aligned(at, template);
         }
         self.clearing.vectors |= effects.ymm;
         self.clearing.direction |= effects.writes_flags.0 & Flags::D.0 != 0;
@@ -341,8 +343,8 @@ impl<'a> Body<'a> {
     }
 
     /// The template calls with rsp as it was at the beginning of the body, which is aligned, or sixteen bytes off.
-    fn expect_aligned(&mut self, template: &'static Template) {
-        let at_call = StackMove::By(self.ways.moved()).then(template.effects.called_at);
+    fn expect_aligned(&mut self, called_at: StackMove, template: &'static Template) {
+        let at_call = StackMove::By(self.ways.moved()).then(called_at);
         if !matches!(at_call, StackMove::By(by) if by % 16 == 0) {
             self.fail(CFunctionError::MisalignedCall { template: first_line(template) });
         }

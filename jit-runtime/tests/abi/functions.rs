@@ -457,9 +457,12 @@ fn mistakes_are_told() {
     let mut asm = Assembler::new();
     asm.switch_to(Section::Cold);
     told.push(CFunction::<Nothing>::begin(&mut asm).finish().expect_err("wrong").to_string());
-    // Two words are as good as none.
+    // Two words are as good as none, and the system asks for no alignment.
     let mut asm = Assembler::new();
     let mut f = CFunction::<Nothing>::begin(&mut asm);
+    x64!(f => push rcx);
+    x64!(f => syscall);
+    x64!(f => pop rcx);
     x64!(f => push rcx);
     x64!(f => push rcx; call {Function(take as usize)}; pop rcx; pop rcx);
     f.finish().expect("aligned");
