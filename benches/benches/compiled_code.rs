@@ -6,6 +6,7 @@ use jit_benches::contest::aim_at_most;
 use jit_benches::cranelift::{Cranelift, Setting, Which};
 use jit_benches::programs::{self, Bytecode};
 use jit_benches::{Contestant, contest};
+use jit_runtime::memory::{CodeHeap, HeapOptions};
 use jit_vm::{Options, Value, Vm};
 use std::hint::black_box;
 
@@ -21,6 +22,26 @@ fn main() {
     println!("The Rust loop of `sum` has an empty `asm!` on the register of the sum, which keeps it a loop.");
     compare("fib", 35, programs::fib, Which::Fib, 4.0);
     compare("sum", 20_000_000, programs::sum, Which::Sum, 3.0);
+    by_place(20_000_000);
+}
+
+/// The loop of `sum` at the four places in a cache line where code may begin.
+fn by_place(n: i64) {
+    let bytecode = programs::bytecode("sum");
+    let expected = programs::sum(n);
+    let places = ["where its heap begins", "16 bytes on", "32 bytes on", "48 bytes on"].into_iter().zip(0..);
+    let contestants = places.map(|(name, further)| {
+        let alone = HeapOptions::probe().map(|probed| HeapOptions { other_threads: false, ..probed });
+        let heap = alone.and_then(CodeHeap::with).expect("code memory");
+        let before: Vec<_> = (0..further).map(|_| heap.place(16).expect("code memory")).collect();
+        let vm = Vm::in_heap(bytecode.program.clone(), Options::compiled(), heap);
+        let mut call = caller(vm.expect("this machine runs native code"), &bytecode);
+        run(name, expected, move || {
+            black_box(&before);
+            call(n)
+        })
+    });
+    contest(ROUNDS, contestants.collect()).print(&format!("sum({n}) by where its code stands"), "ms", MS);
 }
 
 /// All of them on one function.
@@ -55,14 +76,19 @@ fn vm<'a>(
     n: i64,
     expected: i64,
 ) -> Contestant<'a> {
-    let function = bytecode.function;
-    let mut vm = Vm::new(bytecode.program.clone(), options).expect("this machine runs native code");
-    let mut call = move |n| {
-        let result = vm.call(function, &[Value::int(n)]).expect("the program has no error");
-        result.as_int().expect("its result is an integer")
-    };
+    let vm = Vm::new(bytecode.program.clone(), options).expect("this machine runs native code");
+    let mut call = caller(vm, bytecode);
     for _ in 0..=Options::default().thresholds.calls {
         call(3);
     }
     run(name, expected, move || call(n))
+}
+
+/// Calls the function in this VM.
+fn caller(mut vm: Vm, bytecode: &Bytecode) -> impl FnMut(i64) -> i64 + use<> {
+    let function = bytecode.function;
+    move |n| {
+        let result = vm.call(function, &[Value::int(n)]).expect("the program has no error");
+        result.as_int().expect("its result is an integer")
+    }
 }

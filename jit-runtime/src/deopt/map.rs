@@ -56,13 +56,19 @@ pub struct FrameMaps {
     /// Offset of the code, and where its entry starts in `bytes`; ascending after [`FrameMaps::finish`].
     index: Vec<(u32, usize)>,
     bytes: Vec<u8>,
+    /// How often they were cleared.
+    age: u32,
     /// Offset behind a call, and that of its exit; also each exit with itself. Ordered as `index` is.
     exits: Vec<(u32, u32)>,
 }
 
-/// An entry that was written and waits for its code offset.
+/// An entry that was written and waits for its code offset: of the maps that wrote it, until they are cleared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MapEntry(usize);
+pub struct MapEntry {
+    at: usize,
+    /// That of its maps.
+    age: u32,
+}
 
 const REGISTER: u8 = 0;
 const CONSTANT: u8 = 1;
@@ -82,12 +88,13 @@ impl FrameMaps {
     pub fn clear(&mut self) {
         self.index.clear();
         self.bytes.clear();
+        self.age = self.age.wrapping_add(1);
         self.exits.clear();
     }
 
     /// Write a state. It is found once [`FrameMaps::place`] gives its entry an offset.
     pub fn write(&mut self, depth: u32, words: impl Iterator<Item = (WordAt, Source)>) -> MapEntry {
-        let entry = MapEntry(self.bytes.len());
+        let entry = MapEntry { at: self.bytes.len(), age: self.age };
         self.put(u64::from(depth));
         // Not a loop: clients chain and flatten iterators here, which is slow from outside.
         words.for_each(|(at, source)| {
@@ -113,14 +120,13 @@ impl FrameMaps {
     /// The state of `entry` holds at this offset. Several offsets may share one entry.
     ///
     /// # Panics
-    /// If the entry is of other maps, or of these before they were cleared, and there is nothing in its place.
+    /// If the entry is of before these maps were cleared. Of one of other maps it is known only if these are
+    /// shorter, or of another age.
     #[track_caller]
     pub fn place(&mut self, entry: MapEntry, offset: u32) {
-        assert!(
-            entry.0 < self.bytes.len(),
-            "an entry of other frame maps, or from before these were cleared"
-        );
-        self.index.push((offset, entry.0));
+        let written = entry.age == self.age && entry.at < self.bytes.len();
+        assert!(written, "an entry of other frame maps, or from before these were cleared: write it again");
+        self.index.push((offset, entry.at));
     }
 
     /// The call in front of `behind` has an exit at `exit`. See [`super::CallExits`].

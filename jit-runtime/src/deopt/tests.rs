@@ -106,6 +106,8 @@ fn an_entry_from_before_its_maps_were_cleared_is_placed_nowhere() {
     let mut maps = FrameMaps::new();
     let entry = maps.write(0, std::iter::empty());
     maps.clear();
+    // Something else in its place, which is longer.
+    maps.write(1000, std::iter::empty());
     maps.place(entry, 0);
 }
 

@@ -23,7 +23,7 @@
 #![allow(unsafe_code)]
 
 use super::SourceFile;
-use super::log::{Log, at};
+use super::log::{Log, at, new_file};
 use super::symbols::{Detail, Symbol, symbols};
 use crate::memory::{Event, Observer, undivided};
 use crate::stitch::{About, Positions};
@@ -32,7 +32,6 @@ use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -74,14 +73,7 @@ impl JitDump {
         // `perf` wants to know the file by its name when the process has ended.
         let path = std::path::absolute(directory)?.join(format!("jit-{}.dump", std::process::id()));
         let claim = Claim::new(path)?;
-        // A process of the same number may have left its dump, and somebody else a link to where we must not write.
-        match std::fs::remove_file(&claim.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&claim.path)(error)),
-            _ => {}
-        }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true).custom_flags(libc::O_NOFOLLOW);
-        let file = options.open(&claim.path).map_err(at(&claim.path))?;
+        let file = new_file(&claim.path, OpenOptions::new().read(true).write(true))?;
         let marker = Marker::new(&file).map_err(at(&claim.path))?;
         let mut dump = JitDump {
             log: Log::of(file),

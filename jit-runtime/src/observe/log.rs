@@ -1,6 +1,6 @@
 //! A file that an observer writes: in pieces that wait for the next write, and by one process.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -20,6 +20,16 @@ pub(super) struct Log {
 /// An error of making the file at `path`, with its name.
 pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
     move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// A new file at `path`, to be opened with `options`. A process of the same number may have left one there, and somebody
+/// else a link to where we must not write: it goes first.
+pub(super) fn new_file(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(path)(error)),
+        _ => {}
+    }
+    options.create_new(true).open(path).map_err(at(path))
 }
 
 impl Log {

@@ -12,7 +12,7 @@
 //! the end. The format cannot say that code was freed: where memory is used again, two names stand for one
 //! address, and the later one is likelier. [`super::JitDump`] has no such trouble.
 
-use super::log::{Log, at};
+use super::log::{Log, at, new_file};
 use super::symbols::{Detail, symbols};
 use crate::memory::{Event, Observer, undivided};
 use std::collections::HashSet;
@@ -69,19 +69,13 @@ impl PerfMap {
         let _whole = undivided();
         let mut begun = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = begun.get_or_insert_default();
-        // A process of the same number may have left its map, and somebody else a link to where we must not write.
-        if !begun.contains(&path) {
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
-                _ => {}
-            }
-        }
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)
-            .map_err(at(&path))?;
+        let mut options = OpenOptions::new();
+        options.append(true).custom_flags(libc::O_NOFOLLOW);
+        let file = if begun.contains(&path) {
+            options.create(true).open(&path).map_err(at(&path))?
+        } else {
+            new_file(&path, &mut options)?
+        };
         begun.insert(path.clone());
         Ok(PerfMap { log: Log::of(file), path, detail: Detail::default() })
     }

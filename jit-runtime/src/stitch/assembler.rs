@@ -226,7 +226,7 @@ impl Assembler {
     }
 
     /// [`Assembler::patch`] of a section, whichever is being written.
-    pub fn patch_in(&mut self, section: Section, at: CodePtr, bytes: &[u8]) {
+    pub(crate) fn patch_in(&mut self, section: Section, at: CodePtr, bytes: &[u8]) {
         let start = at.0 as usize;
         let buffer = if section == self.section { &mut self.active } else { &mut self.aside.resting };
         match buffer.bytes_mut().get_mut(start..start + bytes.len()) {

@@ -5,7 +5,7 @@ use arbtest::arbitrary::{self, Unstructured};
 use expect_test::{Expect, expect};
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use jit_runtime::abi::{CFunction, CFunctionError, Kind, Value};
-use jit_runtime::jit_asm::Rm;
+use jit_runtime::jit_asm::{Rm, Sink};
 use jit_runtime::observe::disassemble;
 use jit_runtime::stitch::{Assembler, Code, Function, Section};
 use jit_runtime::{Address, Features, Gpr, RegSet, Xmm, x64};
@@ -254,6 +254,23 @@ fn what_is_set_is_cleared() {
             leave
             ret"#]],
     );
+}
+
+/// Bytes without a template may have set both.
+#[test]
+fn what_bytes_may_have_set_is_cleared() {
+    for (features, upper_halves) in [(Features::NONE, 0), (Features::AVX, 2)] {
+        let mut asm = Assembler::new();
+        asm.set_features(features);
+        let mut f = CFunction::<Nothing>::begin(&mut asm);
+        f.put_piece(b"\x90");
+        f.call(nothing as Nothing, ());
+        f.finish().expect("right");
+        let code = publish(&heap(), asm);
+        let count =
+            |mnemonic| disassemble(&code).iter().filter(|line| line.to_string().contains(mnemonic)).count();
+        assert_eq!((count("cld"), count("vzeroupper")), (2, upper_halves), "before the call and at the end");
+    }
 }
 
 /// The same where code that sets them jumps back in front of a call that was emitted before.

@@ -64,8 +64,8 @@ impl Locked {
     }
 
     fn descriptor(&mut self) -> &mut Descriptor {
-        // SAFETY: nobody else has a reference, since this is `Locked` and borrowed for as long as this borrow; a debugger stops
-        // the process in `__jit_debug_register_code`, where none is alive.
+        // SAFETY: nobody else has a reference, since this is `Locked` and borrowed for as long as this borrow; a
+        // debugger stops the process in `__jit_debug_register_code`, where none is alive.
         unsafe { &mut *__jit_debug_descriptor.0.get() }
     }
 
