@@ -29,8 +29,8 @@
 //! 3.2): rbx, rbp, r12 to r15 belong to the caller, rsp is 16-aligned at a call, and arguments come in rdi,
 //! rsi, rdx, rcx, r8, r9, results in rax and rdx.
 //!
-//! **Cost.** To enter and return is some forty instructions (4 ns), to call Rust through a stub and return
-//! nine (2 ns); `cargo bench -p jit-benches --bench crossings` prints both. Nothing is
+//! **Cost.** To enter and return is some forty instructions (2.5 ns), to call Rust through a stub and return
+//! ten (2 ns); `cargo bench -p jit-benches --bench crossings` prints both. Nothing is
 //! allocated, and there are no thread-locals.
 //!
 //! Code that needs none of this, a leaf that keeps the C ABI by itself, is an [`EntryPoint`].
